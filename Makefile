@@ -1,0 +1,61 @@
+# make demo: the main job on the local engines. make test: every test. Each sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit it check format bench browser down clean docs
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+
+setup: $(READY) ## the virtual environment, with everything in it
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	@touch $(READY)
+
+demo: $(READY) ## ingest, score, search, replay and report on the local engines
+	$(BIN)/rank-cli demo
+
+test: $(READY) browser ## unit and integration tests, and the README's snippets, on the real engines
+	$(BIN)/rank-cli stack up
+	$(BIN)/pytest tests
+
+unit: $(READY) ## unit tests: seconds, no server
+	$(BIN)/pytest tests/unit
+
+it: $(READY) ## integration tests on the real engines
+	$(BIN)/pytest tests/integration
+
+check: $(READY) ## format, lint, types, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit
+
+format: $(READY) ## write the format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## every benchmark, results as JSON in benchmarks/results/
+	$(BIN)/rank-cli stack up
+	$(BIN)/python -m benchmarks
+
+docs: $(READY) ## the command reference, generated from --help
+	$(BIN)/python -m docs.reference
+
+browser:
+	@command -v chromium >/dev/null \
+	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	|| echo "no chromium here: the report's browser tests need it (apt-get install chromium)"
+
+down: ## stop the local engines that this checkout started
+	@test ! -x $(BIN)/rank-cli || $(BIN)/rank-cli stack down
+
+clean: down ## remove what was built and the engines' data; downloads stay
+	rm -rf $(VENV) .rank build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,33 @@
+"""Runs every benchmark, or those named on the command line, and writes one JSON file each."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from importlib import import_module
+from pathlib import Path
+
+NAMES = ("boost", "replay", "ingest")
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    RESULTS.mkdir(exist_ok=True)
+    for name in sys.argv[1:] or NAMES:
+        result = import_module(f"benchmarks.{name}").run()
+        result["machine"] = {"cpus": _cpus(), "python": platform.python_version()}
+        target = RESULTS / f"{name}.json"
+        target.write_text(json.dumps(result, indent=2) + "\n")
+        print(json.dumps(result, indent=2))
+        print(f"wrote {target}", file=sys.stderr)
+
+
+def _cpus() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""A synthetic index for benchmarks: Zipf titles, image scores, ages; made once per run and removed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from elasticsearch import Elasticsearch, helpers
+
+from index_templates import apply_steps, desired_state, plan_steps, read_live
+from ranking.clock import DAY_MS
+
+NOW = 1_795_000_000_000
+VOCABULARY = 20_000
+HEAD = ("w0 w1", "w1 w2", "w0 w3", "w2 w4", "w1 w5")  # a tenth of the documents and more
+MID = ("w300 w410", "w350 w520", "w280 w610", "w450 w330", "w700 w390")
+
+
+@contextmanager
+def index(es: Elasticsearch, n_docs: int, name: str = "bench") -> Iterator[str]:
+    """An index of `n_docs` documents in one segment, removed at the end."""
+    wanted = desired_state(name)
+    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
+    target = f"{name}-000001"
+    es.options(ignore_status=404).indices.delete(index=target)
+    es.indices.create(index=target, settings={"index.refresh_interval": "-1"})
+    try:
+        print(f"indexing {n_docs} documents", file=sys.stderr)
+        for ok, info in helpers.parallel_bulk(es, _actions(target, n_docs), thread_count=2, chunk_size=2000):
+            if not ok:
+                raise RuntimeError(info)
+        es.indices.refresh(index=target)
+        es.options(request_timeout=600).indices.forcemerge(index=target, max_num_segments=1)
+        yield target
+    finally:
+        clean_up(es, name)
+
+
+def clean_up(es: Elasticsearch, name: str) -> None:
+    """Remove the first index of a family and its templates, as far as they are there."""
+    quiet = es.options(ignore_status=404)
+    quiet.indices.delete(index=f"{name}-000001")
+    quiet.indices.delete_index_template(name=f"rank-{name}")
+    for part in ("settings", "item", "image-score"):
+        quiet.cluster.delete_component_template(name=f"rank-{part}-{name}")
+    quiet.ingest.delete_pipeline(id=f"rank-{name}")
+
+
+def _actions(target: str, n_docs: int) -> Iterator[dict[str, object]]:
+    rng = np.random.default_rng(1)
+    share = 1 / np.arange(1, VOCABULARY + 1) ** 0.9
+    share /= share.sum()
+    words = np.array([f"w{i}" for i in range(VOCABULARY)])
+    for start in range(0, n_docs, 10_000):
+        n = min(10_000, n_docs - start)
+        titles = words[rng.choice(VOCABULARY, size=(n, 8), p=share)]
+        image = rng.beta(5, 4, size=n)
+        created = (NOW - rng.exponential(30 * DAY_MS, size=n)).astype(np.int64)
+        for i in range(n):
+            yield {
+                "_index": target,
+                "item_id": f"i{start + i:08d}",
+                "title": " ".join(titles[i]),
+                "status": "on_sale",
+                "image_score": float(image[i]),
+                "created_at": int(created[i]),
+            }

@@ -1,0 +1,257 @@
+"""The capture record: what one served search leaves behind, enough to compute its ranking again.
+
+Items of a record are the page as served (`rank`, `score`) together with the `window` most relevant
+documents. Nothing outside the record is more relevant than `rel_floor`; where it is None, the record holds
+every match. Files are Parquet, one row per search, partitioned by UTC day, written whole or not at all:
+
+    DIR/searches/day=2026-11-20/part-….parquet     item columns are lists of equal length
+    DIR/events/day=2026-11-20/part-….parquet       clicks, one row each
+    DIR/profiles/HASH.json                         the formula behind each `profile_hash`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ranking.errors import InputError
+from ranking.profile import Profile, parse_profile
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedItem:
+    """One candidate of a search; values as the server held them at that moment."""
+
+    item_id: str
+    rel: float  # float32 value: relevance of the base query
+    rank: int | None = None  # 1-based place on the served page; None where not served
+    score: float | None = None  # float32 value: the score as served; None where not served
+    image_score: float | None = None
+    created_ms: int | None = None
+    category: str | None = None
+    price: float | None = None
+    ai_prob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRecord:
+    """One served search."""
+
+    search_id: str
+    query: str
+    now_ms: int  # the clock that entered the formula, epoch ms
+    index: str
+    profile: str  # name
+    profile_hash: str  # of the profile as resolved for the platform
+    k: int  # length of the page asked for
+    total_hits: int
+    window: int  # how many of the most relevant documents were asked for
+    rel_floor: float | None  # float32 value: nothing outside the items is more relevant; None: all are in
+    items: tuple[CapturedItem, ...]
+    platform: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    n_shards: int = 1
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a user did with a shown item."""
+
+    search_id: str
+    item_id: str
+    action: str  # "click", "purchase", as in UBI
+    rank: int  # 1-based place at which it was shown
+    at_ms: int
+    simulated: bool = False
+
+
+_ITEM_TYPES: dict[str, pa.DataType] = {
+    "item_id": pa.string(),
+    "rel": pa.float32(),
+    "rank": pa.int32(),
+    "score": pa.float32(),
+    "image_score": pa.float32(),
+    "created_ms": pa.int64(),
+    "category": pa.string(),
+    "price": pa.float64(),
+    "ai_prob": pa.float32(),
+}
+ITEM_COLUMNS = tuple(_ITEM_TYPES)
+
+SEARCH_SCHEMA = pa.schema(
+    [
+        ("schema_version", pa.int32()),
+        ("search_id", pa.string()),
+        ("query", pa.string()),
+        ("now_ms", pa.int64()),
+        ("platform", pa.string()),
+        ("user_id", pa.string()),
+        ("session_id", pa.string()),
+        ("filters", pa.string()),
+        ("index", pa.string()),
+        ("profile", pa.string()),
+        ("profile_hash", pa.string()),
+        ("k", pa.int32()),
+        ("total_hits", pa.int64()),
+        ("window", pa.int32()),
+        ("rel_floor", pa.float32()),
+        ("n_shards", pa.int32()),
+        ("took_ms", pa.int32()),
+        *((name, pa.list_(kind)) for name, kind in _ITEM_TYPES.items()),
+    ]
+)
+
+EVENT_SCHEMA = pa.schema(
+    [
+        ("search_id", pa.string()),
+        ("item_id", pa.string()),
+        ("action", pa.string()),
+        ("rank", pa.int32()),
+        ("at_ms", pa.int64()),
+        ("simulated", pa.bool_()),
+    ]
+)
+
+
+def new_search_id() -> str:
+    """A fresh id for one served search."""
+    return uuid.uuid4().hex
+
+
+def write_captures(folder: Path, records: Iterable[CaptureRecord], profiles: Iterable[Profile]) -> int:
+    """Append records to a capture folder; each day's file appears whole or not at all.
+
+    Args:
+        folder: made where missing.
+        records: the searches.
+        profiles: the resolved profiles behind the records' hashes.
+
+    Returns:
+        How many records were written.
+    """
+    for profile in profiles:
+        text = json.dumps(profile.model_dump(mode="json"), indent=2, sort_keys=True)
+        _write_atomically(folder / "profiles" / f"{profile.hash}.json", text.encode())
+    by_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        by_day[_day(record.now_ms)].append(_search_row(record))
+    for day, rows in by_day.items():
+        _write_part(folder / "searches" / f"day={day}", pa.Table.from_pylist(rows, SEARCH_SCHEMA))
+    return sum(map(len, by_day.values()))
+
+
+def write_events(folder: Path, events: Iterable[Event]) -> int:
+    """Append events to a capture folder; returns how many."""
+    by_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        by_day[_day(event.at_ms)].append(asdict(event))
+    for day, rows in by_day.items():
+        _write_part(folder / "events" / f"day={day}", pa.Table.from_pylist(rows, EVENT_SCHEMA))
+    return sum(map(len, by_day.values()))
+
+
+def read_table(folder: Path, kind: str, schema: pa.Schema) -> pa.Table:
+    """All rows of one kind (`searches` or `events`), in file order; empty where there are none.
+
+    Raises:
+        InputError: a file is not Parquet, or lacks a column of the schema.
+    """
+    tables = []
+    for path in sorted((folder / kind).glob("day=*/*.parquet")):
+        if path.name.startswith("."):
+            continue
+        try:
+            table = pq.ParquetFile(path).read()
+        except (pa.ArrowInvalid, OSError) as e:
+            raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
+        lacking = [name for name in schema.names if name not in table.column_names]
+        if lacking:
+            raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
+        tables.append(table.select(schema.names).cast(schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def read_captures(folder: Path) -> Iterator[CaptureRecord]:
+    """The records of a capture folder as objects; `replay.log` reads the same files as arrays.
+
+    Raises:
+        InputError: there are none, or a file is broken.
+    """
+    table = read_table(folder, "searches", SEARCH_SCHEMA)
+    if table.num_rows == 0:
+        raise InputError(
+            f"no captured searches in {folder}", hint="capture some with `rank-cli replay record`"
+        )
+    for batch in table.to_batches(max_chunksize=256):
+        for row in batch.to_pylist():
+            columns = [row.pop(name) for name in ITEM_COLUMNS]
+            row.pop("schema_version")
+            row["filters"] = json.loads(row["filters"] or "{}")
+            items = tuple(
+                CapturedItem(**dict(zip(ITEM_COLUMNS, values, strict=True)))
+                for values in zip(*columns, strict=True)
+            )
+            yield CaptureRecord(**row, items=items)
+
+
+def read_profiles(folder: Path) -> dict[str, Profile]:
+    """The profiles of a capture folder by hash.
+
+    Raises:
+        ConfigError: a profile file is wrong.
+        InputError: a file's name is not the hash of its content.
+    """
+    profiles: dict[str, Profile] = {}
+    for path in sorted((folder / "profiles").glob("*.json")):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as e:
+            raise InputError(f"{path} is not JSON: {e}") from e
+        profile = parse_profile(data, path)
+        if profile.hash != path.stem:
+            raise InputError(f"{path} holds a profile whose hash is {profile.hash}: it was changed by hand")
+        profiles[profile.hash] = profile
+    return profiles
+
+
+def _search_row(record: CaptureRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(record, name, None) for name in SEARCH_SCHEMA.names}
+    row["schema_version"] = SCHEMA_VERSION
+    row["filters"] = json.dumps(dict(record.filters), sort_keys=True)
+    for name in ITEM_COLUMNS:
+        row[name] = [getattr(item, name) for item in record.items]
+    return row
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _write_part(folder: Path, table: pa.Table) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"part-{uuid.uuid4().hex}.parquet"
+    hidden = folder / f".{name}"
+    pq.write_table(table, hidden, compression="zstd")
+    hidden.replace(folder / name)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    hidden.write_bytes(content)
+    hidden.replace(path)

@@ -1,0 +1,52 @@
+"""`rank-cli`: one module per noun. A command parses, calls and prints; the work is done elsewhere.
+
+Nothing heavy is imported here: a noun's module imports typer and the standard library only, and each
+command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+
+import typer
+
+from ranking.errors import RankError
+
+app = typer.Typer(
+    name="rank-cli",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Boost Elasticsearch ranking with an image-quality score, and replay any past search exactly.",
+)
+
+
+@cache
+def full_app() -> typer.Typer:
+    """The application with every noun registered."""
+    from ranking.cli import boost, demo, ingest, replay, scorer, search, stack, templates
+
+    app.command("demo")(demo.demo)
+    app.command("apply-boost")(boost.apply_boost)
+    app.command("search")(search.search)
+    for noun in (stack, templates, boost, scorer, ingest, replay):
+        app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
+    return app
+
+
+def main() -> None:
+    """Entry point of `rank-cli`: exit 0 done, 1 error, 2 `--check` found something."""
+    try:
+        full_app()()
+    except RankError as e:
+        if os.environ.get("RANK_DEBUG"):
+            raise
+        from ranking.cli._errors import explain_error
+
+        print(explain_error(e), file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+__all__ = ["app", "full_app", "main"]

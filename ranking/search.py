@@ -1,0 +1,185 @@
+"""Search with capture: serve a page under a profile, and keep what its replay needs.
+
+A capture asks for two things in one `_msearch`: the page, and the most relevant documents of the base query.
+Each comes from its own moment of the index; where a refresh falls between them, the relevance of an item in
+both answers differs, and the pair is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from elasticsearch import Elasticsearch
+
+from ranking import fields
+from ranking.capture import CapturedItem, CaptureRecord, new_search_id
+from ranking.errors import ServerError
+from ranking.es import check_complete, server_errors
+from ranking.profile import Profile
+from ranking.query import REL_NAME, Scripts, search_body, window_body
+
+_PAIR_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One served page."""
+
+    items: tuple[CapturedItem, ...]  # in rank order
+    total_hits: int
+    took_ms: int
+
+
+class Searcher:
+    """Serves one profile on one index."""
+
+    def __init__(
+        self, es: Elasticsearch, index: str, profile: Profile, *, scripts: Scripts = "inline"
+    ) -> None:
+        self.es = es
+        self.index = index
+        self.profile = profile
+        self.scripts = scripts
+
+    def search(
+        self,
+        text: str,
+        *,
+        now_ms: int,
+        platform: str | None = None,
+        size: int | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Page:
+        """The page at the clock `now_ms`, each hit with its components.
+
+        Raises:
+            ServerError: the server refused, or some shards did not answer.
+        """
+        profile = self.profile.for_platform(platform)
+        body = search_body(profile, text, now_ms=now_ms, size=size, filters=filters, scripts=self.scripts)
+        with server_errors(f"search in {self.index}"):
+            response = self.es.search(index=self.index, include_named_queries_score=True, **body)
+        return read_page(response.body)
+
+    def capture(
+        self,
+        text: str,
+        *,
+        now_ms: int,
+        platform: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        search_id: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> CaptureRecord:
+        """Serve the page and return its record.
+
+        Raises:
+            ServerError: the server refused, or the index is refreshed faster than a pair can be read.
+        """
+        profile = self.profile.for_platform(platform)
+        bodies = [
+            search_body(profile, text, now_ms=now_ms, filters=filters, scripts=self.scripts),
+            window_body(profile, text, now_ms=now_ms, size=profile.window, filters=filters),
+        ]
+        for _ in range(_PAIR_ATTEMPTS):
+            served, window = self._msearch(bodies)
+            page, most_relevant = read_page(served), read_page(window)
+            if _same_moment(page.items, most_relevant.items):
+                break
+        else:
+            raise ServerError(
+                "Elasticsearch",
+                f"{self.index} changed between page and window {_PAIR_ATTEMPTS} times in a row",
+                hint="raise index.refresh_interval, or capture on a quieter replica",
+            )
+        complete = len(most_relevant.items) < profile.window
+        served_ids = {item.item_id for item in page.items}
+        rest = [
+            replace(item, rank=None, score=None)
+            for item in most_relevant.items
+            if item.item_id not in served_ids
+        ]
+        return CaptureRecord(
+            search_id=search_id or new_search_id(),
+            query=text,
+            now_ms=now_ms,
+            index=self.index,
+            profile=profile.name,
+            profile_hash=profile.hash,
+            k=profile.k,
+            total_hits=page.total_hits,
+            window=profile.window,
+            rel_floor=None if complete else most_relevant.items[-1].rel,
+            items=(*page.items, *rest),
+            platform=platform,
+            user_id=user_id,
+            session_id=session_id,
+            filters=dict(filters or {}),
+            n_shards=int(served["_shards"]["total"]),
+            took_ms=page.took_ms,
+        )
+
+    def _msearch(self, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        searches = [part for body in bodies for part in ({"index": self.index}, body)]
+        with server_errors(f"search in {self.index}"):
+            response = self.es.msearch(searches=searches, include_named_queries_score=True)
+        return list(response.body["responses"])
+
+
+def read_page(response: Mapping[str, Any]) -> Page:
+    """The page in a search response whose body came from `ranking.query`.
+
+    Raises:
+        ServerError: some shards did not answer, or a hit lacks what the body asked for.
+    """
+    check_complete(response)
+    total = response["hits"].get("total", {}).get("value", len(response["hits"]["hits"]))
+    items = tuple(_read_hit(hit, rank) for rank, hit in enumerate(response["hits"]["hits"], start=1))
+    return Page(items, int(total), int(response.get("took", 0)))
+
+
+def _read_hit(hit: Mapping[str, Any], rank: int) -> CapturedItem:
+    values = hit.get("fields", {})
+
+    def first(name: str) -> Any:
+        found = values.get(name)
+        return found[0] if found else None
+
+    item_id = first(fields.ITEM_ID)
+    if item_id is None:
+        raise ServerError(
+            "Elasticsearch",
+            f"a hit has no {fields.ITEM_ID} doc value",
+            hint="index items through the toolkit's template (`rank-cli templates apply`)",
+        )
+    created = first(fields.CREATED_AT)
+    price = first(fields.PRICE)
+    return CapturedItem(
+        item_id=item_id,
+        rel=_f32(hit["matched_queries"][REL_NAME]),
+        rank=rank,
+        score=_f32(hit["_score"]),
+        image_score=_optional_f32(first(fields.IMAGE_SCORE)),
+        created_ms=None if created is None else int(created),
+        category=first(fields.CATEGORY),
+        price=None if price is None else float(price),
+        ai_prob=_optional_f32(first(fields.AI_PROBABILITY)),
+    )
+
+
+def _f32(value: float | str) -> float:
+    """The float32 the server held; it writes the shortest digits of a float, and infinity as a string."""
+    return float(np.float32(float(value)))
+
+
+def _optional_f32(value: float | None) -> float | None:
+    return None if value is None else _f32(value)
+
+
+def _same_moment(page: Sequence[CapturedItem], window: Sequence[CapturedItem]) -> bool:
+    rel = {item.item_id: item.rel for item in window}
+    return all(rel.get(item.item_id, item.rel) == item.rel for item in page)

@@ -1,0 +1,132 @@
+"""One HTML file: template, style, script and data in one piece, under a policy that lets nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from ranking.errors import InputError
+from replay.compare import Comparison
+from replay.judgments import Judgments
+from replay.live import LiveParity
+from replay.log import CaptureLog
+from replay.parity import Parity
+from replay.report.cards import ItemCard
+from replay.report.data import assemble, to_json
+from replay.report.notes import notes
+from replay.report.selection import MAX_PHOTOS, MAX_SEARCHES
+
+_SCRIPTS = ("formula.js", "figures.js", "report.js")  # one script, in this order
+_SLOT = re.compile(r"\{\{ (\w+) \}\}")
+
+
+def build_report(
+    log: CaptureLog,
+    comparisons: Sequence[Comparison],
+    parity: Parity,
+    *,
+    live: LiveParity | None,
+    judgments: Judgments | None,
+    items: Mapping[str, ItemCard],
+    out: Path,
+    simulated_clicks: bool,
+    max_searches: int = MAX_SEARCHES,
+    max_photos: int = MAX_PHOTOS,
+    title: str = "Replay report",
+    currency: str = "",
+) -> Path:
+    """Write the report as one HTML file, whole or not at all.
+
+    Args:
+        log: the captured searches.
+        comparisons: what the page can switch between; the first is shown first and chooses the searches.
+        parity: formula parity of the log.
+        live: what a live cluster answered; None where none was asked.
+        judgments: grades behind nDCG; None where there are none.
+        items: title, price and photo by item id; items it lacks are shown by their id.
+        out: the file; its folder is made where missing.
+        simulated_clicks: the log's clicks come from a click model, and the page says so.
+        max_searches: how many searches are embedded with their pages; the figures count all.
+        max_photos: how many photos are embedded, about 5 kB each.
+        title: small heading of the page.
+        currency: written before prices, such as "¥".
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: there is no comparison, or no search to show.
+    """
+    if not comparisons or not len(log):
+        raise InputError("a report needs at least one search and one comparison")
+    data = assemble(
+        log,
+        comparisons,
+        parity,
+        live=live,
+        judgments=judgments,
+        items=items,
+        simulated_clicks=simulated_clicks,
+        max_searches=max(1, max_searches),
+        max_photos=max_photos,
+        title=title,
+        currency=currency,
+    )
+    first = data["comparisons"][0]
+    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    page = _fill(
+        _asset("template.html"),
+        {
+            "policy": _policy(script),
+            "title": html.escape(title),
+            "sides": html.escape(f"{first['contender']['label']} against {first['baseline']['label']}"),
+            "verdict": html.escape(first["verdict"]),
+            "notes": "".join(
+                f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"
+                for name, text in notes(data)
+            ),
+            "style": _asset("report.css"),
+            "script": script,
+            "data": to_json(data),
+        },
+    )
+    return _write_atomically(out, page)
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values into `{{ slots }}` in one pass, so that no value is read as a slot."""
+    return _SLOT.sub(lambda slot: values[slot[1]], template)
+
+
+def _asset(name: str) -> str:
+    return (resources.files("replay.report") / name).read_text(encoding="utf-8")
+
+
+def _write_atomically(out: Path, text: str) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="\n", dir=out.parent, prefix=f".{out.name}.", delete=False
+    ) as hidden:
+        path = Path(hidden.name)
+        try:
+            hidden.write(text)
+            hidden.close()
+            path.chmod(0o644)
+            return path.replace(out)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,50 @@
+"""Photos as small JPEG data URIs: square, turned as the camera meant, without metadata."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+SIDE = 160  # pixels
+QUALITY = 65
+
+
+def thumbnail(path: Path) -> str | None:
+    """One photo as a data URI of about 5 kB; None where the file is no readable image."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as photo:
+                photo.draft("RGB", (SIDE * 2, SIDE * 2))
+                upright = ImageOps.exif_transpose(photo)
+                square = ImageOps.fit(upright.convert("RGB"), (SIDE, SIDE), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None
+    buffer = io.BytesIO()
+    square.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def thumbnails(paths: Iterable[Path]) -> tuple[list[str], dict[Path, int]]:
+    """Each photo once.
+
+    Returns:
+        The data URIs, and the place of each readable path among them.
+    """
+    uris: list[str] = []
+    place: dict[Path, int] = {}
+    seen: dict[str, int] = {}
+    for path in dict.fromkeys(paths):
+        uri = thumbnail(path)
+        if uri is None:
+            continue
+        if uri not in seen:
+            seen[uri] = len(uris)
+            uris.append(uri)
+        place[path] = seen[uri]
+    return uris, place

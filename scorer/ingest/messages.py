@@ -1,0 +1,165 @@
+"""The item message: what a seller's service puts on the topic, one JSON object per change of an item.
+
+Keyed by `item_id`, so that changes of one item stay in order within their partition. `updated_at` is the
+version of the document: whatever arrives late or twice never overwrites something newer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ranking import fields
+from ranking.errors import InputError
+
+DEFAULT_TOPIC: Final = "items"
+MAX_ID_BYTES: Final = 512  # the longest `_id` that Elasticsearch takes
+_EARLIEST_MS: Final = 100_000_000_000  # 3 March 1973: an epoch below this was sent in seconds
+_LATEST_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
+
+
+def epoch_ms(value: Any) -> int:
+    """A date as epoch milliseconds, from ISO 8601 text or from a number of milliseconds.
+
+    Text without an offset is UTC, as in Elasticsearch.
+
+    Raises:
+        ValueError: neither, or a number that can only be seconds.
+    """
+    if isinstance(value, str) and not _is_number(value):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f"{value!r} is neither an ISO 8601 date nor epoch milliseconds") from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        millis = round(moment.timestamp() * 1000)
+    elif isinstance(value, int | float | str) and not isinstance(value, bool) and math.isfinite(float(value)):
+        millis = int(float(value))
+        if 0 < millis < _EARLIEST_MS:
+            raise ValueError(f"{value} looks like epoch seconds; send milliseconds")
+    else:
+        raise ValueError(f"{value!r} is neither an ISO 8601 date nor epoch milliseconds")
+    if not 0 <= millis <= _LATEST_MS:
+        raise ValueError(f"{value!r} is outside the years 1970 to 9999")
+    return millis
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def iso_ms(millis: int) -> str:
+    """Epoch milliseconds as ISO 8601 text with milliseconds, in UTC."""
+    moment = datetime.fromtimestamp(millis // 1000, tz=UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
+
+
+EpochMs = Annotated[int, BeforeValidator(epoch_ms)]
+
+
+class AiGenerated(BaseModel):
+    """Whether the photo was made by a generator, as some detector or the seller said."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    probability: float = Field(ge=0, le=1, allow_inf_nan=False)
+    source: str | None = None
+
+
+class ItemMessage(BaseModel):
+    """One item as its seller last left it. Keys that are not listed here are dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+    item_id: str = Field(min_length=1)
+    title: str = ""
+    description: str = ""
+    category: str | None = None
+    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    status: Literal["on_sale", "sold", "deleted"] = "on_sale"
+    created_at: EpochMs | None = None  # epoch ms; needed unless the item is deleted
+    updated_at: EpochMs  # epoch ms; the version of the document
+    image_url: str | None = None  # file:, data:, http(s):, or a path below the photos' root
+    ai_generated: AiGenerated | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> ItemMessage:
+        if len(self.item_id.encode()) > MAX_ID_BYTES:
+            raise ValueError(f"item_id is longer than {MAX_ID_BYTES} bytes")
+        if not self.is_deleted:
+            missing = [name for name in ("title", "created_at") if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"{' and '.join(missing)} missing (only a deleted item can do without)")
+        return self
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether this message takes the item off the shelf for good."""
+        return self.status == fields.DELETED
+
+    def to_document(self) -> dict[str, Any]:
+        """The document without its score: names as in `ranking.fields`, dates as ISO 8601, no nulls.
+
+        A deleted item stays as a document with `status: deleted`, so that its version outlives a late
+        message (a real delete is forgotten after `index.gc_deletes`, one minute).
+        """
+        document: dict[str, Any] = {
+            fields.ITEM_ID: self.item_id,
+            fields.TITLE: self.title or None,
+            fields.DESCRIPTION: self.description or None,
+            fields.CATEGORY: self.category,
+            fields.PRICE: self.price,
+            fields.STATUS: self.status,
+            fields.CREATED_AT: None if self.created_at is None else iso_ms(self.created_at),
+            fields.UPDATED_AT: iso_ms(self.updated_at),
+            fields.IMAGE_URL: self.stored_url,
+            fields.AI_GENERATED: self.ai_generated and self.ai_generated.model_dump(exclude_none=True),
+        }
+        return {name: value for name, value in document.items() if value is not None}
+
+    @property
+    def stored_url(self) -> str | None:
+        """The photo's address as the index keeps it; a photo carried inside the message is not kept."""
+        if self.image_url and self.image_url[:5].lower() == "data:":
+            return None
+        return self.image_url or None
+
+    def to_json(self) -> bytes:
+        """The message as it travels."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+def parse_message(data: bytes | str | Mapping[str, Any]) -> ItemMessage:
+    """An item message from the bytes on the topic, a line of JSON, or a mapping.
+
+    Raises:
+        InputError: not a JSON object, or fields that are wrong; all of them are named.
+    """
+    try:
+        if isinstance(data, Mapping):
+            return ItemMessage.model_validate(dict(data))
+        return ItemMessage.model_validate_json(data)
+    except ValidationError as e:
+        raise InputError(_sentence(e)) from e
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = []
+    for item in error.errors(include_url=False, include_input=False):
+        if item["type"] == "json_invalid":
+            return f"not JSON: {item['msg'].removeprefix('Invalid JSON: ')}"
+        where = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        problems.append(f"{where}: {message}" if where else message)
+    return "; ".join(problems)
+
+
+__all__ = ["DEFAULT_TOPIC", "AiGenerated", "EpochMs", "ItemMessage", "epoch_ms", "iso_ms", "parse_message"]

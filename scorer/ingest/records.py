@@ -1,0 +1,54 @@
+"""What passes through the ingest: a record as Kafka delivered it, and why one was set aside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Stage = Literal["parse", "photo", "score", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka message."""
+
+    value: bytes | None  # None is a tombstone: the key's item is gone
+    key: bytes | None = None
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    timestamp_ms: int | None = None  # as the broker or the producer stamped it
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used, or not wholly, and why."""
+
+    record: Record
+    stage: Stage
+    reason: str
+    at: str  # ISO 8601
+    item_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it travels. `original` is text where it is UTF-8, else `original_base64`."""
+        value = self.record.value or b""
+        try:
+            original: Mapping[str, str] = {"original": value.decode()}
+        except UnicodeDecodeError:
+            original = {"original_base64": base64.b64encode(value).decode()}
+        return {
+            "reason": self.reason,
+            "stage": self.stage,
+            "item_id": self.item_id,
+            "topic": self.record.topic,
+            "partition": self.record.partition,
+            "offset": self.record.offset,
+            "at": self.at,
+            **original,
+        }
+
+
+__all__ = ["DeadLetter", "Record", "Stage"]

@@ -1,0 +1,302 @@
+"""The consumer: Kafka -> analyzer -> Elasticsearch, with nothing lost and nothing overwritten by older data.
+
+A batch's offsets are committed only when each of its records is in the index, refused as stale, or in the
+dead letter topic. Whatever happens in between (Triton, Elasticsearch or this process goes away), the batch
+is delivered again, and the document versions make that harmless. While a batch waits for an engine, the
+partitions are paused and the brokers still polled, so the group keeps its members through a stall of any
+length. docs/decisions/0005-kafka-consumer.md says why this is confluent_kafka and not a framework.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ranking.errors import ServerError
+from scorer.ingest.analyzer import Analyzer
+from scorer.ingest.dead_letters import DeadLetterQueue
+from scorer.ingest.feeder import Feeder
+from scorer.ingest.kafka import explain
+from scorer.ingest.messages import iso_ms
+from scorer.ingest.records import DeadLetter, Record
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+Progress = Callable[["IngestSummary"], None]
+_STALL_S: Final = 5.0  # a batch that takes longer has its partitions paused
+_LINGER_S: Final = 0.2  # how long a batch may wait to be full
+
+
+@dataclass(slots=True)
+class IngestSummary:
+    """What one run did. received = indexed + stale + dead letters of stages `parse` and `write`."""
+
+    received: int = 0  # records read, those delivered again included
+    indexed: int = 0  # documents that the index took = scored + unscored + deleted
+    scored: int = 0  # of these, with an image score
+    unscored: int = 0  # of these, on the shelf without an image score
+    deleted: int = 0  # of these, marked as deleted
+    stale: int = 0  # older than what the index or the batch already had
+    dead_letters: int = 0  # of all stages; an item with a broken photo is both indexed and here
+    seconds: float = 0.0
+    interrupted: bool = False  # stopped while an engine was gone; what was at work is delivered again
+
+    def to_dict(self) -> dict[str, Any]:
+        """For printing: counts, seconds and items per second."""
+        rate = self.received / self.seconds if self.seconds else 0.0
+        return {**asdict(self), "seconds": round(self.seconds, 3), "per_second": round(rate, 1)}
+
+    def add(self, other: IngestSummary) -> None:
+        """Add the counts of one more batch."""
+        for name, value in asdict(other).items():
+            if name not in ("seconds", "interrupted"):
+                setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records on their way, and the offsets to commit once they have arrived."""
+
+    work: Future[IngestSummary]
+    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+
+
+class Stream:
+    """Consumes one topic until it is told to stop.
+
+    Args:
+        consumer: not yet subscribed.
+        topic: the topic of item messages.
+        analyzer: records to documents.
+        feeder: documents to the index.
+        dead_letters: where records go that cannot be used.
+        batch: records taken at a time.
+        in_flight: batches worked on at a time, so that photos load while others are scored.
+        stop: set it to finish what was read, commit and return.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        *,
+        analyzer: Analyzer,
+        feeder: Feeder,
+        dead_letters: DeadLetterQueue,
+        batch: int = 64,
+        in_flight: int = 2,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._analyzer = analyzer
+        self._feeder = feeder
+        self._dead_letters = dead_letters
+        self._batch = batch
+        self._in_flight = in_flight
+        self._stop = stop or threading.Event()
+        self._at_end: dict[int, bool] = {}  # assigned partition -> nothing left to read
+        self._assigned = False
+        self._last_busy = 0.0  # monotonic; a rebalance counts as busy
+        self._batches: deque[_Batch] = deque()
+        self._next_offsets: dict[tuple[str, int], int] = {}  # of what is finished
+        self._summary = IngestSummary()
+
+    def run(
+        self,
+        *,
+        until_empty: bool = False,
+        stop_after_idle_s: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> IngestSummary:
+        """Consume until stopped; with `until_empty` until the topic is drained.
+
+        Args:
+            until_empty: return when every assigned partition has been read to its end.
+            stop_after_idle_s: return when nothing came for so long.
+            on_progress: called with the summary so far, after each batch.
+
+        Raises:
+            ServerError: an engine refuses for good. What was not finished is delivered again.
+        """
+        began = self._last_busy = time.monotonic()
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_lost, on_lost=self._on_lost
+        )
+        pool = ThreadPoolExecutor(self._in_flight, thread_name_prefix="ingest")
+        try:
+            while not self._stop.is_set():
+                self._read(pool)
+                self._finish(on_progress, began, room=self._in_flight - 1)
+                if self._batches:
+                    self._last_busy = time.monotonic()
+                if until_empty and self._drained():
+                    break
+                if stop_after_idle_s is not None and time.monotonic() - self._last_busy > stop_after_idle_s:
+                    break
+            self._finish(on_progress, began, room=0)
+        finally:
+            self._stop.set()  # ends the waiting of what is still at work after an error
+            pool.shutdown(wait=True, cancel_futures=True)
+            self._commit_last()
+            self._consumer.close()
+        self._summary.seconds = time.monotonic() - began
+        return self._summary
+
+    def _read(self, pool: ThreadPoolExecutor) -> None:
+        messages = self._consumer.consume(self._batch, timeout=_LINGER_S)
+        records: list[Record] = []
+        offsets: dict[tuple[str, int], int] = {}
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._note(error, message.partition())
+                continue
+            record = _record(message)
+            records.append(record)
+            if record.partition in self._at_end:  # else lost while it was on its way here
+                self._at_end[record.partition] = False
+                offsets[record.topic, record.partition] = record.offset + 1
+        if records:
+            self._batches.append(_Batch(pool.submit(self._work, records), offsets))
+            self._last_busy = time.monotonic()
+
+    def _note(self, error: KafkaError, partition: int | None) -> None:
+        from confluent_kafka import KafkaError
+
+        refused = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+        if error.code() == KafkaError._PARTITION_EOF and partition is not None:
+            self._at_end[partition] = True
+        elif error.fatal() or error.code() in refused:
+            raise explain(error)
+        # Anything else (a broker that is gone, a leader that moves) librdkafka tries again by itself.
+
+    def _work(self, records: list[Record]) -> IngestSummary:
+        analysis = self._analyzer.analyze(records)
+        fed = self._feeder.write(analysis.documents)
+        at = iso_ms(time.time_ns() // 1_000_000)
+        letters = [
+            *analysis.dead_letters,
+            *(DeadLetter(doc.record, "write", reason, at, doc.item_id) for doc, reason in fed.refused),
+        ]
+        deleted = sum(document.is_deleted for document in fed.written)
+        scored = sum(document.is_scored for document in fed.written)
+        return IngestSummary(
+            received=len(records),
+            indexed=len(fed.written),
+            scored=scored,
+            unscored=len(fed.written) - scored - deleted,
+            deleted=deleted,
+            stale=len(fed.stale) + analysis.superseded,
+            dead_letters=self._dead_letters.put(letters) if letters else 0,
+        )
+
+    def _finish(self, on_progress: Progress | None, began: float, *, room: int) -> None:
+        """Commit finished batches in the order they were read, until at most `room` are at work."""
+        while self._batches and (len(self._batches) > room or self._batches[0].work.done()):
+            batch = self._batches[0]
+            self._await(batch.work)
+            try:
+                self._summary.add(batch.work.result())
+            except ServerError:
+                if not self._stop.is_set():
+                    raise
+                self._summary.interrupted = True  # told to stop while an engine was gone
+                self._batches.clear()
+                return
+            self._batches.popleft()
+            self._next_offsets.update(batch.next_offsets)
+            if batch.next_offsets:
+                self._commit()
+            self._summary.seconds = time.monotonic() - began
+            if on_progress:
+                on_progress(self._summary)
+
+    def _await(self, work: Future[IngestSummary]) -> None:
+        """Wait for a batch; in a long wait, keep this member in its group without reading on."""
+        if wait_for([work], timeout=_STALL_S).done:
+            return
+        paused = self._consumer.assignment()
+        self._consumer.pause(paused)
+        while not wait_for([work], timeout=1.0).done:
+            message = self._consumer.poll(0)  # serves the group; hands out nothing while paused
+            if message is None:
+                continue
+            if (error := message.error()) is not None:
+                self._note(error, message.partition())
+            else:
+                self._consumer.seek(_position(message))  # of a partition assigned during the wait
+                self._consumer.pause([_position(message)])
+        self._consumer.resume(self._consumer.assignment())
+
+    def _commit(self) -> None:
+        """Send off the offsets of what is finished.
+
+        Not waited for: in the middle of a rebalance a commit is answered only after this thread has polled.
+        One that fails is covered by the next, and the last one is waited for.
+        """
+        from confluent_kafka import KafkaException
+
+        with contextlib.suppress(KafkaException):  # not sent now, so sent with the next
+            self._consumer.commit(offsets=self._finished(), asynchronous=True)
+
+    def _commit_last(self) -> None:
+        from confluent_kafka import KafkaException
+
+        # Not committed means delivered again, which the versions make harmless.
+        with contextlib.suppress(KafkaException):
+            if self._finished():
+                self._consumer.commit(offsets=self._finished(), asynchronous=False)
+
+    def _finished(self) -> list[TopicPartition]:
+        from confluent_kafka import TopicPartition
+
+        return [TopicPartition(*part, offset) for part, offset in self._next_offsets.items()]
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[Any]) -> None:
+        self._assigned = True
+        self._last_busy = time.monotonic()
+        for part in partitions:
+            self._at_end[part.partition] = False
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[Any]) -> None:
+        """Another member reads these on from what is committed; what is at work is not ours to commit."""
+        self._last_busy = time.monotonic()
+        for lost in partitions:
+            part = (lost.topic, lost.partition)
+            self._at_end.pop(lost.partition, None)
+            self._next_offsets.pop(part, None)
+            for batch in self._batches:
+                batch.next_offsets.pop(part, None)
+
+    def _drained(self) -> bool:
+        return self._assigned and all(self._at_end.values()) and not self._batches
+
+
+def _record(message: Message) -> Record:
+    kind, timestamp_ms = message.timestamp()
+    return Record(
+        value=message.value(),
+        key=message.key(),
+        topic=message.topic() or "",
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        timestamp_ms=timestamp_ms if kind else None,
+    )
+
+
+def _position(message: Message) -> TopicPartition:
+    from confluent_kafka import TopicPartition
+
+    record = _record(message)
+    return TopicPartition(record.topic, record.partition, record.offset)
+
+
+__all__ = ["IngestSummary", "Progress", "Stream"]

@@ -1,0 +1,153 @@
+"""Writes the Triton model repository, and has a running server take it up.
+
+    models/image_score/config.pbtxt
+    models/image_score/3/model.py      for Triton's Python backend
+    models/image_score/3/weights/      what `scorer.model` loads
+
+Every new export is the next version number, put in place whole by one rename; the server's version policy
+serves the latest. The same weights with the same options written again change nothing.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from ranking.errors import ServerError
+from scorer.serving.client import ENGINE, ScoreClient
+from scorer.serving.config import ServingOptions, config_pbtxt
+from scorer.serving.names import MODEL_NAME
+from scorer.serving.weights import export_weights, served_version
+
+KEPT_VERSIONS: Final = 2  # the one that is served and the one before it
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Where a model was written."""
+
+    folder: Path  # models/image_score
+    number: int  # Triton's version: 1, 2, ...
+    model_version: str  # of the weights
+    changed: bool  # False where the same was there already
+
+
+def write_repository(
+    path: Path, model_name: str = "compact", *, options: ServingOptions | None = None
+) -> Exported:
+    """Write a model into the repository at `path`, as its latest version.
+
+    Args:
+        path: the repository, such as `.rank/triton/models`; made if missing.
+        model_name: "compact", or a scorer folder.
+        options: batching and device.
+    """
+    options = options or ServingOptions()
+    folder = path / MODEL_NAME
+    path.mkdir(parents=True, exist_ok=True)
+    # Beside the repository, not in it: a server that polls would take a half-written folder for a model.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as temporary:
+        draft = Path(temporary) / "draft"
+        (draft / "weights").mkdir(parents=True)
+        model = export_weights(model_name, draft / "weights")
+        model_version = served_version(model.version, options.precision)
+        source = resources.files("scorer.serving") / "triton_model.py"
+        (draft / "model.py").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        config = config_pbtxt(size=model.image_size, model_version=model_version, options=options)
+
+        latest = _latest(folder)
+        if latest is not None and _same(folder, latest, draft, config):
+            return Exported(folder, latest, model_version, changed=False)
+        number = (latest or 0) + 1
+        whole = Path(temporary) / MODEL_NAME
+        whole.mkdir()
+        (whole / "config.pbtxt").write_text(config, encoding="utf-8")
+        draft.rename(whole / str(number))
+        if folder.exists():
+            (whole / str(number)).rename(folder / str(number))
+            (whole / "config.pbtxt").replace(folder / "config.pbtxt")
+        else:
+            whole.rename(folder)
+    for old in _numbers(folder)[:-KEPT_VERSIONS]:
+        shutil.rmtree(folder / str(old))
+    return Exported(folder, number, model_version, changed=True)
+
+
+def load_into(exported: Exported, triton_url: str | None = None, *, timeout_s: float = 120.0) -> ScoreClient:
+    """Have a running server load what was exported; a client once it answers with these weights.
+
+    A server in explicit model control is told to load; one that polls its repository is waited for.
+
+    Raises:
+        ServerError: the server is not there, refuses the model, or answers with other weights in the end.
+    """
+    from tritonclient.grpc import InferenceServerClient
+    from tritonclient.utils import InferenceServerException
+
+    probe = ScoreClient(triton_url, wait_s=0)
+    server = InferenceServerClient(probe.url)
+    try:
+        server.load_model(MODEL_NAME, client_timeout=timeout_s)
+    except InferenceServerException as e:
+        message = str(e.message())
+        if "polling" not in message and "not allowed" not in message:
+            hint = "run `rank-cli stack up triton`, or check TRITON_URL"
+            if "UNAVAILABLE" not in str(e.status()):
+                hint = (
+                    f"is {exported.folder.parent} the server's repository? See `rank-cli stack logs triton`"
+                )
+            raise ServerError(ENGINE, f"the model was not loaded: {message}", hint=hint) from e
+    finally:
+        server.close()
+    return _wait_for(exported.model_version, probe.url, timeout_s)
+
+
+def _wait_for(model_version: str, url: str, timeout_s: float) -> ScoreClient:
+    until = time.monotonic() + timeout_s
+    said = ""
+    while time.monotonic() < until:
+        client = ScoreClient(url, wait_s=0)
+        try:
+            answers = client.probe()
+        except ServerError as e:
+            said = str(e)
+        else:
+            if answers == model_version:
+                return client
+            said = f"it answers with weights {answers}"
+        time.sleep(0.5)
+    raise ServerError(
+        ENGINE,
+        f"not ready with weights {model_version} after {timeout_s:g} s: {said}",
+        hint="see `rank-cli stack logs triton`",
+    )
+
+
+def _numbers(folder: Path) -> list[int]:
+    return sorted(int(entry.name) for entry in folder.glob("[0-9]*") if entry.name.isdigit())
+
+
+def _latest(folder: Path) -> int | None:
+    numbers = _numbers(folder)
+    return numbers[-1] if numbers else None
+
+
+def _same(folder: Path, latest: int, draft: Path, config: str) -> bool:
+    there = folder / str(latest)
+    try:
+        same_config = (folder / "config.pbtxt").read_text(encoding="utf-8") == config
+    except OSError:
+        return False
+    files = [entry.relative_to(draft) for entry in draft.rglob("*") if entry.is_file()]
+    return same_config and all(
+        (there / name).is_file() and filecmp.cmp(there / name, draft / name, shallow=False) for name in files
+    )
+
+
+__all__ = ["Exported", "load_into", "write_repository"]

@@ -1,0 +1,78 @@
+"""Engines for the tests: found in the environment or in the local stack, else started.
+
+Nothing connects on import. A missing engine is a skip on a laptop, and a failure where CI is set.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from ranking.errors import RankError
+from ranking.es import connect
+from ranking.settings import get_settings
+
+SHARED = Path(os.environ.get("RANK_SHARED", "../shared"))
+
+
+def missing(reason: str) -> None:
+    """Skip on a laptop, fail in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"not allowed to be missing in CI: {reason}")
+    pytest.skip(reason)
+
+
+def _endpoint(engine: str) -> str:
+    from stack import up
+
+    try:
+        up([engine.lower()])
+        get_settings.cache_clear()
+        return get_settings().endpoint(engine)
+    except RankError as e:
+        missing(str(e))
+        raise
+
+
+@pytest.fixture(scope="session")
+def es() -> Iterator[Elasticsearch]:
+    _endpoint("Elasticsearch")
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def triton_url() -> str:
+    return _endpoint("Triton")
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> str:
+    return _endpoint("Kafka")
+
+
+@pytest.fixture
+def prefix(es: Elasticsearch) -> Iterator[str]:
+    """A random name for an index family; whatever was made under it is removed after the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    yield name
+    for index in es.indices.get(index=f"{name}*", expand_wildcards="all"):
+        es.indices.delete(index=index)
+    es.options(ignore_status=404).indices.delete_index_template(name=f"rank-{name}")
+    for part in ("settings", "item", "image-score"):
+        es.options(ignore_status=404).cluster.delete_component_template(name=f"rank-{part}-{name}")
+    es.options(ignore_status=404).ingest.delete_pipeline(id=f"rank-{name}")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photos, labels and queries."""
+    if not (SHARED / "photos").is_dir():
+        missing(f"no photos in {SHARED}; set RANK_SHARED to the folder that holds photos/, labels/, queries/")
+    return SHARED

@@ -1,0 +1,91 @@
+"""The command line as a user meets it: fast, helpful, and one sentence where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from docs.reference import TARGET, commands, reference
+
+HEAVY = ("torch", "locust", "apache_beam", "tritonclient", "open_clip", "faststream")
+
+
+def rank_cli(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", "from ranking.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), **env},
+        timeout=60,
+    )
+
+
+def test_help_answers_at_once() -> None:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert rank_cli("--help").returncode == 0
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.4
+
+
+@pytest.mark.parametrize(
+    "statement", ["from ranking.cli import full_app; full_app()", "import ranking, replay; ranking.Profile"]
+)
+def test_what_is_heavy_is_not_loaded(statement: str) -> None:
+    code = f"{statement}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", sorted(commands()), ids=" ".join)
+def test_every_command_says_what_it_does_with_an_example(words: tuple[str, ...]) -> None:
+    text = commands()[words].help or ""
+    assert f"Example: rank-cli {' '.join(words)}" in " ".join(text.split())
+    assert all(getattr(parameter, "help", "") for parameter in commands()[words].params)
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    assert TARGET.read_text(encoding="utf-8") == reference(), "run `make docs`"
+
+
+def test_print_query_gives_a_body_with_a_pinned_clock_and_needs_no_server() -> None:
+    done = rank_cli("apply-boost", "additive", "--print-query", "red dress", "--at", "2026-11-20T09:00:00Z")
+    body = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert body["query"]["function_score"]["functions"][0]["gauss"]["created_at"]["origin"] == 1795165200000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("boost", "lint", "nothing.yaml"), 1, "no such file"),
+        (("search", "x", "--at", "yesterday"), 1, "not a time"),
+        (("search", "x", "--platform", "fridge"), 1, "web, ios, android"),
+        (("replay", "verify", "no-such-folder"), 1, "no captured searches"),
+        (("replay", "run", "x", "--shift", "1w"), 1, "not a duration"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(words: tuple[str, ...], code: int, says: str, tmp_path: Path) -> None:
+    env = {"ELASTICSEARCH_URL": "http://127.0.0.1:1", "RANK_STATE_DIR": str(tmp_path)}
+    done = rank_cli(*words, **env)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_is_not_there_is_said_with_what_to_do(tmp_path: Path) -> None:
+    done = rank_cli("search", "x", ELASTICSEARCH_URL="http://127.0.0.1:1", RANK_STATE_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "nothing answers" in done.stderr
+    assert "rank-cli stack up" in done.stderr
+    assert (
+        "Traceback" in rank_cli("search", "x", ELASTICSEARCH_URL="http://127.0.0.1:1", RANK_DEBUG="1").stderr
+    )

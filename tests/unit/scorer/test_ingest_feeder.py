@@ -1,0 +1,196 @@
+"""The feeder above the real client, and under it a node that plays a failing server."""
+
+import json
+import threading
+
+import pytest
+import stamina
+from elastic_transport import ApiResponseMeta, BaseNode, ConnectionError, HttpHeaders
+from elastic_transport._node import NodeApiResponse
+from elasticsearch import Elasticsearch
+
+from ranking.errors import ServerError
+from scorer.ingest.analyzer import Document
+from scorer.ingest.feeder import Feeder
+from scorer.ingest.records import Record
+
+
+class Server:
+    """Answers each bulk request with the next of `answers`: a status, or one function for each item."""
+
+    def __init__(self):
+        self.answers = []
+        self.bulks = []  # ids of each bulk request
+        self.lines = []  # action lines of each bulk request
+        self.there = {"alias": True, "index": True}
+
+    def respond(self, method, target, body):
+        if target.startswith("/_alias"):
+            return (200 if self.there["alias"] else 404), {}
+        if method == "HEAD":
+            return (200 if self.there["index"] else 404), {}
+        lines = [json.loads(line) for line in body.decode().splitlines()]
+        actions = [line["index"] for line in lines[::2]]
+        self.bulks.append([action["_id"] for action in actions])
+        self.lines.append(actions)
+        answer = self.answers.pop(0) if self.answers else (lambda _: (201, None))
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, int):
+            return answer, {"error": {"type": "some_error", "reason": "the server said so"}}
+        items = []
+        for action in actions:
+            status, kind = answer(action["_id"])
+            error = {"error": {"type": kind, "reason": f"reason of {kind}"}} if kind else {}
+            items.append({"index": {"_id": action["_id"], "status": status, **error}})
+        return 200, {"errors": True, "items": items}
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def es(server):
+    class Node(BaseNode):
+        def perform_request(self, method, target, body=None, headers=None, request_timeout=None):
+            status, answer = server.respond(method, target, body)
+            meta = ApiResponseMeta(
+                node=self.config,
+                duration=0.0,
+                http_version="1.1",
+                status=status,
+                headers=HttpHeaders(
+                    {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
+                ),
+            )
+            return NodeApiResponse(meta, json.dumps(answer).encode())
+
+        def close(self):
+            pass
+
+    return Elasticsearch("http://fake:9200", node_class=Node)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting():
+    with stamina.set_testing(True, attempts=4, cap=True):
+        yield
+
+
+def documents(*ids):
+    return [Document(i, 1000 + n, {"title": i, "status": "on_sale"}, Record(b"")) for n, i in enumerate(ids)]
+
+
+def test_each_document_is_written_under_its_external_version(es, server):
+    result = Feeder(es, "items").write(documents("a", "b"))
+    assert [d.item_id for d in result.written] == ["a", "b"]
+    assert server.lines == [
+        [
+            {"_id": "a", "version": 1000, "version_type": "external_gte"},
+            {"_id": "b", "version": 1001, "version_type": "external_gte"},
+        ]
+    ]
+
+
+def test_a_conflict_is_stale_and_a_refusal_keeps_the_reason(es, server):
+    outcome = {
+        "new": (201, None),
+        "old": (409, "version_conflict_engine_exception"),
+        "bad": (400, "document_parsing_exception"),
+    }
+    server.answers = [lambda i: outcome[i]]
+    result = Feeder(es, "items").write(documents("new", "old", "bad"))
+    assert [d.item_id for d in result.written] == ["new"]
+    assert [d.item_id for d in result.stale] == ["old"]
+    assert [(d.item_id, why) for d, why in result.refused] == [
+        ("bad", "document_parsing_exception: reason of document_parsing_exception")
+    ]
+    assert len(server.bulks) == 1
+
+
+def test_only_what_was_pushed_back_is_sent_again(es, server):
+    pushed_back = {
+        "b": (429, "es_rejected_execution_exception"),
+        "c": (503, "unavailable_shards_exception"),
+        "d": (403, "cluster_block_exception"),
+    }
+    server.answers = [
+        lambda i: pushed_back.get(i, (200, None)),
+        lambda i: (429, "x") if i == "c" else (200, None),
+    ]
+    result = Feeder(es, "items").write(documents("a", "b", "c", "d"))
+    assert server.bulks == [["a", "b", "c", "d"], ["b", "c", "d"], ["c"]]
+    assert sorted(d.item_id for d in result.written) == ["a", "b", "c", "d"]
+    assert not result.refused
+
+
+@pytest.mark.parametrize("failure", [429, 502, 503, 504, ConnectionError("refused")])
+def test_a_request_that_fails_as_a_whole_is_sent_again(es, server, failure):
+    server.answers = [failure, failure]
+    told = []
+    result = Feeder(es, "items", on_wait=told.append).write(documents("a", "b"))
+    assert len(server.bulks) == 3
+    assert len(result.written) == 2
+    assert len(told) == 1  # said once for one outage
+
+
+def test_a_server_that_stays_away_is_an_error_and_nothing_is_called_written(es, server):
+    server.answers = [503] * 10
+    with pytest.raises(ServerError, match="2 documents are not written yet: HTTP 503"):
+        Feeder(es, "items").write(documents("a", "b"))
+
+
+def test_told_to_stop_it_waits_no_longer(es, server):
+    server.answers = [503] * 10
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(ServerError):
+        Feeder(es, "items", stop=stop).write(documents("a"))
+    assert len(server.bulks) == 1
+
+
+def test_a_request_that_is_too_large_is_halved(es, server):
+    server.answers = [413, lambda _: (200, None), 413, 413]
+    result = Feeder(es, "items").write(documents("a", "b", "c", "d"))
+    assert server.bulks == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["c"], ["d"]]
+    assert [d.item_id for d in result.written] == ["a", "b", "d"]
+    assert [d.item_id for d, _ in result.refused] == ["c"]
+
+
+def test_a_half_that_fails_is_sent_again_without_the_other(es, server):
+    server.answers = [413, lambda _: (200, None), 503]
+    result = Feeder(es, "items").write(documents("a", "b"))
+    assert server.bulks == [["a", "b"], ["a"], ["b"], ["b"]]
+    assert [d.item_id for d in result.written] == ["a", "b"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_of_the_whole_request_stops(es, server, status):
+    server.answers = [status]
+    with pytest.raises(ServerError, match="the server said so"):
+        Feeder(es, "items").write(documents("a"))
+    assert len(server.bulks) == 1
+
+
+def test_an_index_that_vanished_stops_and_is_no_dead_letter(es, server):
+    server.answers = [lambda _: (404, "index_not_found_exception")]
+    with pytest.raises(ServerError, match="no index or alias 'items'"):
+        Feeder(es, "items").write(documents("a"))
+
+
+def test_documents_are_sent_in_requests_of_bounded_size(es, server):
+    Feeder(es, "items", max_docs=2).write(documents("a", "b", "c"))
+    assert server.bulks == [["a", "b"], ["c"]]
+    large = [Document(str(n), 1, {"title": "x" * 5_000_000}, Record(b"")) for n in range(3)]
+    Feeder(es, "items").write(large)
+    assert server.bulks[2:] == [["0"], ["1"], ["2"]]
+
+
+def test_a_missing_index_is_found_before_the_first_write(es, server):
+    server.there = {"alias": False, "index": False}
+    with pytest.raises(ServerError, match="no index or alias"):
+        Feeder(es, "items").check()
+    server.there["index"] = True
+    Feeder(es, "items").check()

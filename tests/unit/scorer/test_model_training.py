@@ -1,0 +1,229 @@
+"""Losses, measures, labels and degradations against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ranking.errors import ConfigError, InputError
+from scorer.model.attributes import ATTRIBUTES, image_attributes
+from scorer.model.head import Calibration, scores_from_logits
+from scorer.model.statistics import NAMES, image_statistics
+from scorer.training.config import read_config
+from scorer.training.degrade import KINDS, degrade
+from scorer.training.labels import read_labels
+from scorer.training.losses import focal, pairwise_loss
+from scorer.training.measures import opa, pair_counts
+from scorer.training.teacher import Standard, Teacher
+from scorer.training.views import make_views, mirror, mirror_statistics, plain_ground
+
+
+def test_pairwise_loss_is_the_hand_computed_one():
+    # pairs: 0 > 1 with margin 1, 0 > 2 with margin -1; photos 1 and 2 are tied
+    logits, truth = torch.tensor([[1.0, 0.0, 2.0]]), torch.tensor([[7.0, 4.0, 4.0]])
+    p1, p2 = 1 / (1 + math.exp(-1.0)), 1 / (1 + math.exp(1.0))
+    cross_entropy = -(math.log(p1) + math.log(p2)) / 2
+    with_focus = -((1 - p1) ** 2 * math.log(p1) + (1 - p2) ** 2 * math.log(p2)) / 2
+    assert pairwise_loss(logits, truth, gamma=0.0).item() == pytest.approx(cross_entropy, rel=1e-5)
+    assert pairwise_loss(logits, truth, gamma=2.0).item() == pytest.approx(with_focus, rel=1e-5)
+
+
+def test_a_pair_weighs_as_its_gap_up_to_three_points():
+    logits, truth = torch.tensor([[0.0, 1.0, 2.0]]), torch.tensor([[9.0, 8.0, 2.0]])
+    loss = [math.log(1 + math.exp(m)) for m in (1.0, 2.0, 1.0)]  # 0>1 gap 1, 0>2 gap 7, 1>2 gap 6
+    expected = (1 * loss[0] + 3 * loss[1] + 3 * loss[2]) / 7
+    assert pairwise_loss(logits, truth, gamma=0.0, by_gap=True).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_focal_with_gamma_zero_is_the_cross_entropy():
+    margin = torch.linspace(-20, 20, 41, dtype=torch.float64)
+    two = torch.stack([margin, torch.zeros_like(margin)], dim=1)
+    expected = torch.nn.functional.cross_entropy(two, torch.zeros(41, dtype=torch.long), reduction="none")
+    torch.testing.assert_close(focal(margin, 0.0), expected)
+    assert (focal(margin, 2.0) <= focal(margin, 0.0)).all()
+
+
+def test_pairs_of_different_pages_do_not_meet_and_a_tied_page_costs_nothing():
+    logits = torch.tensor([[0.0, 1.0], [50.0, 51.0]])
+    truth = torch.tensor([[1.0, 2.0], [3.0, 3.0]])
+    assert pairwise_loss(logits, truth, gamma=0.0).item() == pytest.approx(
+        math.log(1 + math.exp(-1)), rel=1e-5
+    )
+    assert pairwise_loss(logits[1:], truth[1:]).item() == 0.0
+
+
+def test_opa_of_a_hand_made_page():
+    truth = np.array([3.0, 2.0, 2.0, 1.0])
+    scores = np.array([0.9, 0.9, 0.5, 0.7])
+    # five ordered pairs: 0>1 tie, 0>2 right, 0>3 right, 1>3 right, 2>3 wrong; 1 and 2 are no pair
+    assert pair_counts(truth, scores) == (3.5, 5)
+    result = opa([(truth, scores)])
+    assert (result.value, result.n_pairs) == (pytest.approx(70.0), 5)
+    assert (result.low, result.high) == (pytest.approx(70.0), pytest.approx(70.0))  # one page: no spread
+
+
+def test_the_interval_covers_the_pages_spread():
+    right, wrong = (np.array([2.0, 1.0]), np.array([1.0, 0.0])), (np.array([2.0, 1.0]), np.array([0.0, 1.0]))
+    result = opa([right] * 20 + [wrong] * 20)
+    # a binomial share of 40: 0.5 +- 1.96 * sqrt(0.25 / 40)
+    assert result.value == 50.0
+    assert result.low == pytest.approx(34.5, abs=3)
+    assert result.high == pytest.approx(65.5, abs=3)
+    assert math.isnan(opa([(np.ones(3), np.arange(3.0))]).value)
+
+
+def test_calibrated_scores_of_normal_logits_are_spread_evenly():
+    logits = torch.randn(20_000, generator=torch.manual_seed(0)) * 0.3 + 5.0
+    scores = scores_from_logits(logits, Calibration.fit(logits))
+    deciles = np.quantile(scores.numpy(), np.linspace(0.1, 0.9, 9))
+    np.testing.assert_allclose(deciles, np.linspace(0.1, 0.9, 9), atol=0.02)
+
+
+def write(path, *rows):
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    return path
+
+
+def test_labels_of_several_judges_become_their_mean(tmp_path):
+    page = {"serp_id": "s", "category": "hat", "images": ["a", "b"]}
+    path = write(tmp_path / "l", page | {"scores": [1, 4]}, page | {"scores": [2, 8]})
+    (serp,) = read_labels(path)
+    assert serp.truth.tolist() == [1.5, 6.0]
+    assert serp.n_judges == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"serp_id": "s", "images": ["a", "b"], "scores": [1]}, "line 1: 2 images but 1 scores"),
+        ({"serp_id": "s", "images": ["a"], "scores": [1]}, "line 1: images"),
+        ({"images": ["a", "b"], "scores": [1, 2]}, "line 1: serp_id"),
+    ],
+)
+def test_a_wrong_label_line_is_named(tmp_path, row, words):
+    with pytest.raises(InputError, match=words):
+        read_labels(write(tmp_path / "l", row))
+
+
+def test_a_wrong_config_names_every_field(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text('{"focal_gama": 2, "rank_lr": -1}')
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert len(caught.value.problems) == 2
+    path.write_text('{"rank_epochs": 3}')
+    assert (read_config(path, seed=5).rank_epochs, read_config(path, seed=5).seed) == (3, 5)
+
+
+def scene(size=160):
+    y, x = np.mgrid[0:size, 0:size]
+    rgb = np.full((size, size, 3), 210, dtype=np.uint8)
+    rgb[size // 4 : -size // 4, size // 3 : -size // 3] = (180, 60, 50)
+    rgb[(x // 6 + y // 6) % 2 == 0] -= 20
+    return rgb
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_degradation_changes_the_photo_more_when_stronger(kind):
+    photo = scene()
+    mild, strong = (degrade(photo, kind, s, np.random.default_rng(0), scene()[::-1]) for s in (0.2, 1.0))
+    assert mild.shape == strong.shape == photo.shape
+    assert mild.dtype == strong.dtype == np.uint8
+    change = [np.abs(p.astype(int) - photo).mean() for p in (mild, strong)]
+    assert 0.5 < change[0] < change[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (41, 7)])
+def test_degradations_take_any_size(kind, shape):
+    photo = np.full((*shape, 3), 90, dtype=np.uint8)
+    assert (
+        degrade(photo, kind, 1.0, np.random.default_rng(0), np.zeros((5, 9, 3), np.uint8)).shape
+        == photo.shape
+    )
+
+
+def statistic(name, photo):
+    return image_statistics(torch.from_numpy(photo[None].copy()))[0, NAMES.index(name)].item()
+
+
+def test_statistics_say_what_their_names_say():
+    photo, rng = scene(), np.random.default_rng(0)
+    flat = np.full((160, 160, 3), 128, dtype=np.uint8)
+    assert statistic("luma_mean", flat) == pytest.approx(128 / 255, abs=1e-5)
+    assert statistic("background_flatness", flat) > 0.99
+    assert statistic("saturation_mean", flat) == 0.0
+    assert statistic("laplacian", degrade(photo, "blur", 1.0, rng)) < statistic("laplacian", photo)
+    assert statistic("warmth", np.full((32, 32, 3), (200, 100, 50), np.uint8)) == pytest.approx(
+        150 / 255, abs=1e-5
+    )
+    left = flat.copy()
+    left[::2, :20] = 0
+    assert statistic("left_edge", left[:, :]) == pytest.approx(
+        statistic("right_edge", left[:, ::-1]), abs=1e-5
+    )
+    assert statistic("center_luma", photo) < statistic("border_luma", photo)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_statistics_of_a_blank_photo_are_finite(value):
+    assert torch.isfinite(image_statistics(torch.full((2, 160, 160, 3), value, dtype=torch.uint8))).all()
+
+
+def test_the_statistics_of_a_mirrored_photo_are_the_mirrored_statistics():
+    rngs = [np.random.default_rng(seed) for seed in range(3)]
+    photos = np.stack([degrade(degrade(scene(), "clutter", 1.0, r), "noise", 0.5, r) for r in rngs])
+    flip = np.array([True, False, True])
+    direct = image_statistics(torch.from_numpy(mirror(photos, flip).copy())).numpy()
+    known = mirror_statistics(image_statistics(torch.from_numpy(photos)).numpy().astype(float), flip)
+    # shares and quantiles are of every fourth pixel, and mirroring takes the others
+    np.testing.assert_allclose(direct, known, atol=0.02)
+
+
+def test_views_are_the_same_for_the_same_seed():
+    photos = np.stack([scene()] * 3)
+    first, second = (make_views(photos, np.random.default_rng(4)) for _ in range(2))
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert (first.severity[: first.n_good] == 0).all()
+    assert (first.severity[first.n_good + first.n_varied :] > 0).all()
+
+
+def test_the_teacher_learns_a_curve_from_scores_that_mean_something_within_a_page_only():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 8, 3))
+    wanted = np.sin(x[..., 0]) + x[..., 1] ** 2
+    pages = [(s, t + rng.uniform(-5, 5)) for s, t in zip(x, wanted, strict=True)]
+    teacher = Teacher.fit(Standard.fit(x.reshape(-1, 3)), pages, gamma=0.1, ridge=0.01)
+    fresh = rng.normal(size=(200, 3))
+    found = teacher.predict(fresh)
+    assert np.corrcoef(found, np.sin(fresh[:, 0]) + fresh[:, 1] ** 2)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("attribute", "kind"),
+    [
+        ("brightness", "dark"),
+        ("contrast", "flat"),
+        ("sharpness", "blur"),
+        ("cleanness", "clutter"),
+        ("colorfulness", "flat"),
+    ],
+)
+def test_an_attribute_falls_when_the_photo_is_degraded_that_way(attribute, kind):
+    worse = degrade(scene(), kind, 1.0, np.random.default_rng(0))
+    before, after = image_attributes(torch.from_numpy(np.stack([scene(), worse])))[
+        :, ATTRIBUTES.index(attribute)
+    ]
+    assert 0.0 <= after < before <= 1.0
+
+
+def test_a_plain_ground_replaces_the_background_and_leaves_the_item():
+    photo = np.full((128, 128, 3), (40, 60, 90), dtype=np.uint8)
+    photo[40:90, 40:90] = (200, 30, 30)
+    plain = plain_ground(photo, 240.0)
+    assert np.abs(plain[5, 5].astype(int) - 240).max() <= 3
+    assert np.abs(plain[64, 64].astype(int) - photo[64, 64]).max() <= 3
