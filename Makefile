@@ -45,8 +45,9 @@ bench: $(READY) ## every benchmark, results as JSON in benchmarks/results/
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m benchmarks
 
-docs: $(READY) ## the command reference, generated from --help
+docs: $(READY) ## the command reference and the lint rules, generated
 	$(BIN)/python -m docs.reference
+	$(BIN)/python -m docs.lint_page
 
 browser:
 	@command -v chromium >/dev/null \

@@ -1,8 +1,14 @@
-"""What a boost costs on the server: each execution's `took` against plain BM25, interleaved rounds."""
+"""What an exact boosted top-50 costs: every strategy against plain BM25, interleaved rounds, lists compared.
+
+A list is identical when ids, scores and the order of ties are those of the full query.
+`N_DOCS=100000 python -m benchmarks boost` is a quick look.
+"""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,33 +18,26 @@ from benchmarks import corpus
 from ranking.es import connect
 from ranking.profile import Profile
 from ranking.query import search_body, window_body
+from ranking.topk import Strategy, TopK
 
-N_DOCS = 300_000
+N_DOCS = int(os.environ.get("N_DOCS", "1000000"))
 ROUNDS = 7
+K = 50
+WINDOWS = (500, 1_000, 4_000)
 FRESH = {"scale": "14d", "offset": "1d"}
-
-
-def profiles() -> dict[str, Profile]:
-    found = {}
-    for execution in ("function_score", "script_score"):
-        for mode, weight in (("additive", 3.0), ("multiplicative", 0.5)):
-            found[f"{mode} x freshness, {execution}"] = Profile.model_validate(
-                {
-                    "name": f"{mode}-{execution}".replace("_", "-"),
-                    "base_query": {"fields": {"title": 1.0}},
-                    "image": {"mode": mode, "weight": weight},
-                    "freshness": FRESH,
-                    "execution": execution,
-                }
-            )
-    return found
+FORMULAS: dict[str, dict[str, Any]] = {
+    "additive with freshness": {"image": {"mode": "additive", "weight": 1.5}, "freshness": FRESH},
+    "multiplicative with freshness": {"image": {"mode": "multiplicative", "weight": 1.0}, "freshness": FRESH},
+    "multiplicative with a floor": {"image": {"mode": "multiplicative", "weight": 0.5}, "freshness": FRESH},
+    "additive": {"image": {"mode": "additive", "weight": 1.5}},
+}
 
 
 def run() -> dict[str, Any]:
-    es = connect()
+    es = connect().options(request_timeout=120)
     with corpus.index(es, N_DOCS) as index:
         return {
-            "what": "wall time of a top-50 search as a ratio to plain BM25, best of interleaved rounds",
+            "what": "wall time of an exact boosted top-50 as a ratio to plain BM25, best of rounds",
             "documents": N_DOCS,
             "rounds": ROUNDS,
             "classes": {
@@ -48,29 +47,69 @@ def run() -> dict[str, Any]:
         }
 
 
+def profile(parts: dict[str, Any], execution: str) -> Profile:
+    return Profile.model_validate(
+        {"name": "bench", "base_query": {"fields": {"title": 1.0}}, **parts, "execution": execution, "k": K}
+    )
+
+
 def _class(es: Elasticsearch, index: str, queries: tuple[str, ...]) -> dict[str, Any]:
-    plain = Profile.model_validate({"name": "plain", "base_query": {"fields": {"title": 1.0}}})
-    bodies = {
-        "plain": [window_body(plain, query, now_ms=corpus.NOW, size=50) for query in queries],
-        **{
-            name: [
-                {**search_body(p, query, now_ms=corpus.NOW, scripts="stored"), "track_total_hits": False}
-                for query in queries
-            ]
-            for name, p in profiles().items()
-        },
+    plain = profile({}, "function_score")
+    bodies = {text: window_body(plain, text, now_ms=corpus.NOW, size=K) for text in queries}
+    matches = [es.count(index=index, query=body["query"])["count"] for body in bodies.values()]
+    formulas = {
+        name: _formula(es, index, parts, lambda text: es.search(index=index, **bodies[text]), queries)
+        for name, parts in FORMULAS.items()
     }
-    seconds = {name: np.full((ROUNDS, len(queries)), np.inf) for name in bodies}
+    return {"mean_matches": float(np.mean(matches)), "formulas": formulas}
+
+
+def _formula(
+    es: Elasticsearch,
+    index: str,
+    parts: dict[str, Any],
+    plain: Callable[[str], Any],
+    queries: tuple[str, ...],
+) -> dict[str, Any]:
+    nested, single = profile(parts, "function_score"), profile(parts, "window")
+    server = TopK(es, index, single, scripts="constant_ms")
+
+    def by(strategy: Strategy) -> Callable[[str], Any]:
+        return lambda text: server.search(text, now_ms=corpus.NOW, strategy=strategy)
+
+    def function_score(text: str) -> Any:
+        body = search_body(nested, text, now_ms=corpus.NOW)
+        return es.search(index=index, **body | {"track_total_hits": False})
+
+    ways: dict[str, Callable[[str], Any]] = {
+        "plain": plain,
+        "function_score": function_score,
+        "full": by(Strategy("full")),
+        **{f"window {n}": by(Strategy("window", n)) for n in WINDOWS},
+    }
+    seconds = {name: np.full((ROUNDS, len(queries)), np.inf) for name in ways}
+    identical, certified_at_once = 0, dict.fromkeys(ways, 0)
     for round_ in range(ROUNDS):
-        for name, found in bodies.items():
-            for i, body in enumerate(found):
+        for i, text in enumerate(queries):
+            pages = {}
+            for name, way in ways.items():
                 began = time.perf_counter()
-                es.search(index=index, **body)
+                pages[name] = way(text)
                 seconds[name][round_, i] = time.perf_counter() - began
+            if round_:
+                continue
+            full = [(item.item_id, item.score) for item in pages["full"][0].items]
+            for name in (f"window {n}" for n in WINDOWS):
+                page, certificate = pages[name]
+                identical += [(item.item_id, item.score) for item in page.items] == full
+                certified_at_once[name] += certificate.passes == 1
+    server.point_in_time.close()
     best = {name: values.min(axis=0) for name, values in seconds.items()}
-    matches = [es.count(index=index, query=bodies["plain"][i]["query"])["count"] for i in range(len(queries))]
     return {
-        "mean_matches": float(np.mean(matches)),
-        "plain_ms": float(best["plain"].mean() * 1000),
+        "plain_ms": round(float(best["plain"].mean() * 1000), 2),
         "ratio": {name: round(float((v / best["plain"]).mean()), 2) for name, v in best.items()},
+        "certified_in_one_pass": {
+            name: f"{certified_at_once[name]} of {len(queries)}" for name in ways if name.startswith("window")
+        },
+        "identical_lists": f"{identical} of {len(queries) * len(WINDOWS)}",
     }

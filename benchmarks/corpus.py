@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import numpy as np
 from elasticsearch import Elasticsearch, helpers
 
-from index_templates import apply_steps, desired_state, plan_steps, read_live
+from index_templates import apply_steps, desired_state, plan_steps, read_live, removal_steps
 from ranking.clock import DAY_MS
 
 NOW = 1_795_000_000_000
 VOCABULARY = 20_000
-HEAD = ("w0 w1", "w1 w2", "w0 w3", "w2 w4", "w1 w5")  # a tenth of the documents and more
+HEAD = ("w8 w11", "w9 w14", "w7 w20", "w12 w15", "w10 w25")  # about a tenth of the documents
 MID = ("w300 w410", "w350 w520", "w280 w610", "w450 w330", "w700 w390")
 
 
@@ -39,13 +39,11 @@ def index(es: Elasticsearch, n_docs: int, name: str = "bench") -> Iterator[str]:
 
 
 def clean_up(es: Elasticsearch, name: str) -> None:
-    """Remove the first index of a family and its templates, as far as they are there."""
-    quiet = es.options(ignore_status=404)
-    quiet.indices.delete(index=f"{name}-000001")
-    quiet.indices.delete_index_template(name=f"rank-{name}")
-    for part in ("settings", "item", "image-score"):
-        quiet.cluster.delete_component_template(name=f"rank-{part}-{name}")
-    quiet.ingest.delete_pipeline(id=f"rank-{name}")
+    """Remove the indices of a family and its templates, as far as they are there."""
+    for found in es.options(ignore_status=404).indices.get(index=f"{name}-0*"):
+        es.options(ignore_status=404).indices.delete(index=found)
+    wanted = desired_state(name)
+    apply_steps(es, removal_steps(wanted, read_live(es, wanted)))
 
 
 def _actions(target: str, n_docs: int) -> Iterator[dict[str, object]]:

@@ -8,7 +8,14 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from demo.progress import Bar, Note
-from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
+from index_templates import (
+    apply_steps,
+    desired_state,
+    ensure_index,
+    family_indices,
+    plan_steps,
+    read_live,
+)
 from marketplace.market import Marketplace
 from ranking import fields
 from ranking.clock import now_ms
@@ -22,8 +29,9 @@ def fresh_index(es: Elasticsearch) -> None:
     """Templates applied, and an empty index behind the demo's alias."""
     wanted = desired_state(FAMILY)
     apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
-    with server_errors(f"remove the last demo's index {FAMILY}-000001"):
-        es.options(ignore_status=404).indices.delete(index=f"{FAMILY}-000001")
+    for name in family_indices(es, FAMILY):
+        with server_errors(f"remove the last demo's index {name}"):
+            es.options(ignore_status=404).indices.delete(index=name)
     ensure_index(es, FAMILY)
 
 

@@ -1,12 +1,14 @@
-"""Writes docs/cli.md, the command reference, from the registered commands. A test holds the file to them."""
+"""Writes docs/cli.md from the registered commands, and the profile's JSON Schema. Tests hold both files."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).parent / "cli.md"
+SCHEMA = Path(__file__).parent / "profile.schema.json"
 
 
 def commands() -> dict[tuple[str, ...], Any]:
@@ -59,5 +61,13 @@ def _row(parameter: Any) -> str:
     return f"| {shown} | {text} |"
 
 
+def schema() -> str:
+    """The profile's JSON Schema, as published."""
+    from ranking.profile import profile_schema
+
+    return json.dumps(profile_schema(), indent=2) + "\n"
+
+
 if __name__ == "__main__":
     TARGET.write_text(reference(), encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")

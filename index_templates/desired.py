@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from ranking.query import script_sources
+from ranking.errors import InputError
+from ranking.painless import script_files
 
 Kind = Literal["script", "ingest_pipeline", "component_template", "index_template"]
 KINDS: tuple[Kind, ...] = ("script", "ingest_pipeline", "component_template", "index_template")
 MANAGED_BY = "rank-toolkit"
+ITEM_UPDATE: Final = "rank-item-update-v1"  # stored script for partial updates
+_FAMILY = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,42 @@ class Resource:
 
 
 def desired_state(index: str = "items") -> list[Resource]:
-    """Every resource for one index family, in the order in which they must be written."""
+    """Every resource for one index family, in the order in which they must be written.
+
+    Raises:
+        InputError: the name cannot be that of an index family.
+    """
+    check_family(index)
+    sources = script_files() | _update_scripts()
     scripts = [
-        Resource("script", name, {"lang": "painless", "source": source})
-        for name, source in script_sources().items()
+        Resource("script", name, {"lang": "painless", "source": source}) for name, source in sources.items()
     ]
+    components = _from_files("component_template", "component_templates", index)
+    templates = _from_files("index_template", "index_templates", index)
+    shape = template_hash(components)
+    for template in templates:
+        if template.name == f"rank-{index}":
+            template.body["template"] = {"mappings": {"_meta": {MANAGED_BY: {"template_hash": shape}}}}
+            template.body["_meta"]["content_hash"] = content_hash(template.body)
     return [
         *scripts,
         *_from_files("ingest_pipeline", "ingest_pipelines", index),
-        *_from_files("component_template", "component_templates", index),
-        *_from_files("index_template", "index_templates", index),
+        *components,
+        *templates,
     ]
+
+
+def check_family(index: str) -> None:
+    """Refuse a name that Elasticsearch would not take, or that would cover the toolkit's own indices.
+
+    Raises:
+        InputError: with what a name may hold.
+    """
+    if not _FAMILY.fullmatch(index) or index == "rank":
+        raise InputError(
+            f"{index!r} cannot name an index family",
+            hint="use lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        )
 
 
 def content_hash(body: dict[str, Any]) -> str:
@@ -52,6 +81,21 @@ def content_hash(body: dict[str, Any]) -> str:
     content = {key: value for key, value in body.items() if key != "_meta"}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def template_hash(components: list[Resource]) -> str:
+    """Hash of what gives an index its shape; every index keeps it in its mapping's `_meta`."""
+    return content_hash({component.name: component.body["template"] for component in components})
+
+
+def script_context(name: str) -> str:
+    """The context in which a stored script is compiled."""
+    return "update" if name == ITEM_UPDATE else "score"
+
+
+def _update_scripts() -> dict[str, str]:
+    folder = resources.files("index_templates") / "files" / "scripts"
+    return {ITEM_UPDATE: (folder / f"{ITEM_UPDATE}.painless").read_text(encoding="utf-8")}
 
 
 def _from_files(kind: Kind, folder: str, index: str) -> list[Resource]:
@@ -62,7 +106,12 @@ def _from_files(kind: Kind, folder: str, index: str) -> list[Resource]:
         name = f"rank-{index}" if stem == "rank-items" else f"{stem}-{index}"
         body = json.loads(entry.read_text(encoding="utf-8").replace("${index}", index))
         _join_sources(body)
-        body["_meta"] = {"managed_by": MANAGED_BY, "content_hash": content_hash(body)}
+        body["_meta"] = {
+            "managed_by": MANAGED_BY,
+            "family": index,
+            "content_hash": content_hash(body),
+            "version": 1,
+        }
         loaded.append(Resource(kind, name, body))
     return loaded
 

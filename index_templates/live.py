@@ -11,7 +11,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch, NotFoundError
 
-from index_templates.desired import Kind, Resource
+from index_templates.desired import MANAGED_BY, Kind, Resource
 from ranking.es import server_errors
 
 
@@ -31,6 +31,35 @@ def read_live(es: Elasticsearch, wanted: Iterable[Resource]) -> dict[str, dict[s
     return found
 
 
+def read_owned(es: Elasticsearch, family: str) -> dict[str, dict[str, Any]]:
+    """Every template and pipeline that this toolkit made for a family, by key: what the files no longer
+    hold is found this way. Stored scripts serve every family and are left out.
+
+    Raises:
+        ServerError: the cluster refused.
+    """
+    with server_errors(f"read what belongs to {family}"):
+        pipelines = es.options(ignore_status=404).ingest.get_pipeline(id="rank-*").body
+        components = es.cluster.get_component_template().body["component_templates"]
+        templates = es.indices.get_index_template().body["index_templates"]
+    found = {f"ingest_pipeline/{name}": dict(body) for name, body in pipelines.items()}
+    found |= {f"component_template/{c['name']}": dict(c["component_template"]) for c in components}
+    found |= {f"index_template/{t['name']}": dict(t["index_template"]) for t in templates}
+    return {
+        key: body for key, body in found.items() if is_ours(body) and body["_meta"].get("family") == family
+    }
+
+
+def is_ours(body: Mapping[str, Any]) -> bool:
+    """Whether this toolkit made it, by the mark in its `_meta`."""
+    return bool((body.get("_meta") or {}).get("managed_by") == MANAGED_BY)
+
+
+def same(kind: Kind, one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two bodies say the same, marks aside."""
+    return normalize(kind, one) == normalize(kind, other)
+
+
 def normalize(kind: Kind, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A body in stored form: flat settings with string values, no server-made keys, no `_meta`."""
     if body is None:
@@ -39,22 +68,24 @@ def normalize(kind: Kind, body: Mapping[str, Any] | None) -> dict[str, Any] | No
     plain = {key: value for key, value in body.items() if key not in made_by_server}
     if kind in ("component_template", "index_template") and "settings" in plain.get("template", {}):
         template = dict(plain["template"])
-        flat = _flatten(template["settings"])
+        flat = flatten(template["settings"])
         template["settings"] = {
             name if name.startswith("index.") else f"index.{name}": value for name, value in flat.items()
         }
         plain["template"] = template
     if kind == "index_template":
         plain.pop("ignore_missing_component_templates", None)
+        plain.setdefault("composed_of", [])
     return plain
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted names with text values, as the server stores them."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{prefix}.{key}" if prefix else key
         if isinstance(value, Mapping):
-            flat |= _flatten(value, name)
+            flat |= flatten(value, name)
         elif isinstance(value, list):
             flat[name] = [str(part) for part in value]
         else:

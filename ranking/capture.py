@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 from ranking.errors import InputError
 from ranking.profile import Profile, parse_profile
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2 adds columns of extras; 1 is read too
+EXTRA = "x."  # prefix of an extra field's column
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class CapturedItem:
     category: str | None = None
     price: float | None = None
     ai_prob: float | None = None
+    extras: Mapping[str, str | float] = field(default_factory=dict)  # other fields that factors read
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class CaptureRecord:
     platform: str | None = None
     user_id: str | None = None
     session_id: str | None = None
+    arm: str | None = None  # side of a running canary, `SALT/canary` or `SALT/baseline`
     filters: Mapping[str, Any] = field(default_factory=dict)
     n_shards: int = 1
     took_ms: int = 0
@@ -92,6 +95,7 @@ _ITEM_TYPES: dict[str, pa.DataType] = {
     "ai_prob": pa.float32(),
 }
 ITEM_COLUMNS = tuple(_ITEM_TYPES)
+_EXTRA_TYPES = (pa.list_(pa.float64()), pa.list_(pa.string()))
 
 SEARCH_SCHEMA = pa.schema(
     [
@@ -102,6 +106,7 @@ SEARCH_SCHEMA = pa.schema(
         ("platform", pa.string()),
         ("user_id", pa.string()),
         ("session_id", pa.string()),
+        ("arm", pa.string()),
         ("filters", pa.string()),
         ("index", pa.string()),
         ("profile", pa.string()),
@@ -115,6 +120,8 @@ SEARCH_SCHEMA = pa.schema(
         *((name, pa.list_(kind)) for name, kind in _ITEM_TYPES.items()),
     ]
 )
+
+_ADDED_LATER = ("arm",)  # null in files that were written before
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -151,7 +158,7 @@ def write_captures(folder: Path, records: Iterable[CaptureRecord], profiles: Ite
     for record in records:
         by_day[_day(record.now_ms)].append(_search_row(record))
     for day, rows in by_day.items():
-        _write_part(folder / "searches" / f"day={day}", pa.Table.from_pylist(rows, SEARCH_SCHEMA))
+        _write_part(folder / "searches" / f"day={day}", _search_table(rows))
     return sum(map(len, by_day.values()))
 
 
@@ -179,11 +186,24 @@ def read_table(folder: Path, kind: str, schema: pa.Schema) -> pa.Table:
             table = pq.ParquetFile(path).read()
         except (pa.ArrowInvalid, OSError) as e:
             raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
+        for name in _ADDED_LATER:
+            if name in schema.names and name not in table.column_names:
+                nulls = pa.nulls(table.num_rows, schema.field(name).type)
+                table = table.append_column(schema.field(name), nulls)
         lacking = [name for name in schema.names if name not in table.column_names]
         if lacking:
             raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
-        tables.append(table.select(schema.names).cast(schema))
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+        extras = [name for name in table.column_names if name.startswith(EXTRA)]
+        wanted = table.select([*schema.names, *extras])
+        tables.append(wanted.cast(pa.schema([*schema, *(wanted.schema.field(name) for name in extras)])))
+    if not tables:
+        return schema.empty_table()
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowInvalid as e:
+        raise InputError(
+            f"{folder / kind}: an extra field is text in one file and a number in another: {e}"
+        ) from e
 
 
 def read_captures(folder: Path) -> Iterator[CaptureRecord]:
@@ -200,11 +220,12 @@ def read_captures(folder: Path) -> Iterator[CaptureRecord]:
     for batch in table.to_batches(max_chunksize=256):
         for row in batch.to_pylist():
             columns = [row.pop(name) for name in ITEM_COLUMNS]
+            extras = {name.removeprefix(EXTRA): row.pop(name) for name in list(row) if name.startswith(EXTRA)}
             row.pop("schema_version")
             row["filters"] = json.loads(row["filters"] or "{}")
             items = tuple(
-                CapturedItem(**dict(zip(ITEM_COLUMNS, values, strict=True)))
-                for values in zip(*columns, strict=True)
+                CapturedItem(**dict(zip(ITEM_COLUMNS, values, strict=True)), extras=_extras_of(extras, i))
+                for i, values in enumerate(zip(*columns, strict=True))
             )
             yield CaptureRecord(**row, items=items)
 
@@ -235,7 +256,24 @@ def _search_row(record: CaptureRecord) -> dict[str, Any]:
     row["filters"] = json.dumps(dict(record.filters), sort_keys=True)
     for name in ITEM_COLUMNS:
         row[name] = [getattr(item, name) for item in record.items]
+    for name in sorted({name for item in record.items for name in item.extras}):
+        row[EXTRA + name] = [item.extras.get(name) for item in record.items]
     return row
+
+
+def _search_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as a table: the schema's columns, and one of text or numbers for each extra field."""
+    extras: dict[str, pa.DataType] = {}
+    for row in rows:
+        for name in row.keys() - set(SEARCH_SCHEMA.names):
+            is_text = any(isinstance(value, str) for value in row[name])
+            extras[name] = _EXTRA_TYPES[is_text or extras.get(name) == _EXTRA_TYPES[1]]
+    schema = pa.schema([*SEARCH_SCHEMA, *sorted(extras.items())])
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _extras_of(columns: Mapping[str, list[Any] | None], i: int) -> dict[str, str | float]:
+    return {name: values[i] for name, values in columns.items() if values and values[i] is not None}
 
 
 def _day(ms: int) -> str:

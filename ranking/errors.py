@@ -70,8 +70,8 @@ class StackError(RankError):
 class StalePlan(RankError):
     """The cluster changed between plan and apply; nothing was overwritten."""
 
-    def __init__(self, changed: Sequence[str]) -> None:
-        super().__init__(f"changed since the plan was made: {', '.join(changed)}")
+    def __init__(self, changed: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__(f"changed since the plan was made: {', '.join(changed)}", hint=hint)
         self.changed = list(changed)
 
 

@@ -11,6 +11,7 @@ CATEGORY: Final = "category"
 PRICE: Final = "price"
 STATUS: Final = "status"
 CREATED_AT: Final = "created_at"  # date, strict_date_optional_time||epoch_millis
+CREATED_MS: Final = "created_at.ms"  # the same as a long, for scripts; absent where a date was sent as text
 UPDATED_AT: Final = "updated_at"
 INGESTED_AT: Final = "ingested_at"  # stamped by the ingest pipeline
 IMAGE_URL: Final = "image_url"

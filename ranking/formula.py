@@ -1,24 +1,28 @@
 """The formula in numpy, once per execution, rounding where the server rounds.
 
 The server computes in double and casts to float32 once per query node. `function_score` nests one node for
-the image and one for freshness: two casts. `script_score` is one node: one cast. The same formula therefore
-differs in the last bit between executions, and the profile says which one is live.
+the image and one for freshness and factors: two casts, and its weights are float32. `script_score` is one
+node: one cast. The same formula therefore differs in the last bit between executions, and the profile says
+which one is live.
 
     combined = rel + w * image                additive        (paper, eq. 3)
              = rel * (1 - w + w * image)      multiplicative  (w = 1: paper, eq. 2)
              = rel                            none
-    final    = combined * freshness(created, now)
+    final    = combined * freshness(created, now) * factor 1 * factor 2 ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.profile import ImageBoost, Profile
+from ranking.image import ImageBoost
+from ranking.painless import image_terms
+from ranking.profile import Profile
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -31,9 +35,23 @@ class Candidates:
     rel: F32  # relevance of the base query, >= 0
     image_score: F32  # in [0, 1]; NaN where unscored
     created_ms: F64  # epoch ms; NaN where there is no date
+    ai_prob: F32 | None = None  # in [0, 1]; NaN where unknown; None where no profile asks
+    columns: Mapping[str, NDArray[Any]] = field(
+        default_factory=dict
+    )  # fields of factors: NaN or None: absent
 
     def __len__(self) -> int:
         return len(self.rel)
+
+    def __getitem__(self, chosen: NDArray[Any]) -> Candidates:
+        """The chosen documents, by mask or positions."""
+        return Candidates(
+            self.rel[chosen],
+            self.image_score[chosen],
+            self.created_ms[chosen],
+            None if self.ai_prob is None else self.ai_prob[chosen],
+            {name: column[chosen] for name, column in self.columns.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +59,11 @@ class Parts:
     """A score taken apart, arrays of shape (n_docs,)."""
 
     rel: F32
-    image: F64  # image score used, `missing` where unscored
+    image: F64  # image term used, in [0, 1]
     combined: F64  # relevance and image together, before freshness
     freshness: F64  # factor in [0, 1]
+    factors: tuple[F64, ...]  # one array per factor of the profile
     final: F32  # bit for bit what the server returns
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTerms:
-    """The image boost as `rel * (rel_base + rel_image * image) + add_image * image`."""
-
-    rel_base: float
-    rel_image: float
-    add_image: float
-
-
-def image_terms(image: ImageBoost) -> ImageTerms:
-    """The three constants of a boost; also the parameters of the stored scripts."""
-    match image.mode:
-        case "none":
-            return ImageTerms(1.0, 0.0, 0.0)
-        case "additive":
-            return ImageTerms(1.0, 0.0, image.weight)
-        case "multiplicative":
-            return ImageTerms(1.0 - image.weight, image.weight, 0.0)
 
 
 def score_parts(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.int64]) -> Parts:
@@ -72,23 +71,20 @@ def score_parts(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.int
 
     Args:
         profile: the formula, already resolved for its platform (`Profile.for_platform`).
-        docs: the candidates.
+        docs: the candidates, with the columns that the profile's factors read.
         now_ms: the clock of the request, epoch ms; one for all, or one per document.
     """
-    rel = docs.rel.astype(np.float64)
-    image = np.where(np.isnan(docs.image_score), profile.image.missing, docs.image_score.astype(np.float64))
-    if profile.freshness is None:
-        fresh = np.ones(len(docs))
-    else:
+    nested = profile.execution == "function_score"
+    no_ai = np.full(len(docs), np.nan) if docs.ai_prob is None else docs.ai_prob.astype(np.float64)
+    image = profile.image.image(docs.image_score.astype(np.float64), no_ai)
+    fresh = np.ones(len(docs))
+    if profile.freshness is not None:
         fresh = profile.freshness.score(docs.created_ms, now_ms)
-    with np.errstate(under="ignore", over="ignore"):
-        if profile.execution == "function_score":
-            combined = _function_score_combined(profile.image, rel, image)
-        else:
-            terms = image_terms(profile.image)
-            combined = rel * (terms.rel_base + terms.rel_image * image) + terms.add_image * image
-        final = (combined * fresh).astype(np.float32)
-    return Parts(docs.rel, image, combined, fresh, final)
+        if nested and profile.freshness.missing != 1:
+            fresh = np.where(np.isnan(docs.created_ms), float(np.float32(profile.freshness.missing)), fresh)
+    factors = tuple(factor.values(docs.columns, f32_weights=nested) for factor in profile.factors)
+    combined, final = _combine(profile, docs.rel.astype(np.float64), image, fresh, factors)
+    return Parts(docs.rel, image, combined, fresh, factors, final)
 
 
 def final_scores(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.int64]) -> F32:
@@ -96,8 +92,44 @@ def final_scores(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.in
     return score_parts(profile, docs, now_ms).final
 
 
-def _function_score_combined(boost: ImageBoost, rel: F64, image: F64) -> F64:
-    """The inner node: float32 constants, functions added up in double, one cast at the end."""
+def bound(profile: Profile, rel_floor: F32) -> F32:
+    """The highest final score a document can have whose relevance is at most `rel_floor`.
+
+    The formula grows with image, freshness and factors, all of which have a maximum, and rounding is
+    monotone, so the bound is the formula itself at the maxima, in the execution's own arithmetic.
+
+    Args:
+        profile: resolved for its platform.
+        rel_floor: shape (n_searches,).
+    """
+    ones = np.ones(len(rel_floor))
+    nested = profile.execution == "function_score"
+    highest = tuple(
+        ones * (float(np.float32(factor.highest)) if nested else factor.highest) for factor in profile.factors
+    )
+    return _combine(profile, rel_floor.astype(np.float64), ones * profile.image.highest, ones, highest)[1]
+
+
+def _combine(profile: Profile, rel: F64, image: F64, fresh: F64, factors: Sequence[F64]) -> tuple[F64, F32]:
+    """Combined and final score, in the order and with the casts of the execution."""
+    with np.errstate(under="ignore", over="ignore"):
+        if profile.execution == "function_score":
+            combined = _image_node(profile.image, rel, image)
+            product = fresh
+            for factor in factors:
+                product = product * factor
+            final = combined * product
+        else:
+            base, slope, addend = image_terms(profile.image)
+            combined = rel * (base + slope * image) + addend * image
+            final = combined * fresh
+            for factor in factors:
+                final = final * factor
+        return combined, final.astype(np.float32)
+
+
+def _image_node(boost: ImageBoost, rel: F64, image: F64) -> F64:
+    """The inner node: float32 weights, functions added up in double, one cast at the end."""
     weight = float(np.float32(boost.weight))
     match boost.mode:
         case "none":
@@ -109,24 +141,6 @@ def _function_score_combined(boost: ImageBoost, rel: F64, image: F64) -> F64:
             if boost.weight < 1:
                 factor = float(np.float32(1.0 - boost.weight)) + factor
             return (rel * factor).astype(np.float32).astype(np.float64)
-
-
-def bound(profile: Profile, rel_floor: F32) -> F32:
-    """The highest final score a document can have whose relevance is at most `rel_floor`.
-
-    The formula grows with image and freshness, and rounding is monotone, so the bound is the formula itself
-    at image = 1 and freshness = 1, in the execution's own arithmetic.
-
-    Args:
-        profile: resolved for its platform.
-        rel_floor: shape (n_searches,).
-    """
-    best = Candidates(
-        rel=rel_floor,
-        image_score=np.ones(len(rel_floor), dtype=np.float32),
-        created_ms=np.full(len(rel_floor), np.nan),  # no date counts as perfectly fresh
-    )
-    return final_scores(profile, best, now_ms=0)
 
 
 def rank_order(scores: F32, item_ids: Sequence[str] | NDArray[np.str_]) -> NDArray[np.intp]:

@@ -31,7 +31,8 @@ DurationMs = Annotated[
 class Freshness(BaseModel):
     """How an item's age lowers its score.
 
-    A document without `created_at` is taken as brand new (factor 1), as the server does.
+    A document without `created_at` gets `missing`: 1 by default, perfectly fresh, as the server's own decay
+    functions take it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class Freshness(BaseModel):
     )
     offset: DurationMs = Field(default=0, description="No decay within this age of the clock, such as 1d.")
     decay: float = Field(default=0.5, gt=0, lt=1, description="Factor at `offset + scale`.")
+    missing: float = Field(default=1.0, ge=0, le=1, description="Factor of a document without a date.")
 
     def model_post_init(self, _context: object) -> None:
         """Refuse a scale of zero, which the server refuses too."""
@@ -84,4 +86,4 @@ class Freshness(BaseModel):
                     factor = np.exp(self.shape * distance)
                 case "linear":
                     factor = np.maximum(0.0, (self.shape - distance) / self.shape)
-        return factor
+        return factor if self.missing == 1 else np.where(np.isnan(created_ms), self.missing, factor)

@@ -16,12 +16,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ranking import fields
+from ranking.clock import format_duration
 from ranking.errors import ConfigError
+from ranking.factors import Factor, Kind
 from ranking.freshness import Freshness
+from ranking.image import ImageBoost
 
-Mode = Literal["none", "additive", "multiplicative"]
-Execution = Literal["function_score", "script_score"]
+Execution = Literal["function_score", "script_score", "window"]
 Platform = Literal["web", "ios", "android"]
+_NOT_HASHED = {"name", "description", "lint_ignore"}
 
 
 class _Part(BaseModel):
@@ -51,35 +54,12 @@ class BaseQuery(_Part):
         return self
 
 
-class ImageBoost(_Part):
-    """How the image score enters the score (paper, equations 2 and 3).
-
-    additive:       rel + weight * image
-    multiplicative: rel * (1 - weight + weight * image)
-    none:           rel
-    """
-
-    mode: Mode = "none"
-    weight: float = Field(
-        default=1.0,
-        ge=0,
-        le=1e6,
-        description="additive: points of score at image = 1; multiplicative: 0 to 1.",
-    )
-    missing: float = Field(default=0.0, ge=0, le=1, description="Image score of an unscored item.")
-
-    @model_validator(mode="after")
-    def _multiplicative_weight_is_a_share(self) -> ImageBoost:
-        if self.mode == "multiplicative" and self.weight > 1:
-            raise ValueError(f"weight of a multiplicative boost must be in [0, 1], got {self.weight}")
-        return self
-
-
 class PlatformOverride(_Part):
     """What one platform does differently; keys left out keep the profile's value."""
 
     image: dict[str, Any] | None = None
     freshness: dict[str, Any] | None = None
+    factors: list[dict[str, Any]] | None = Field(default=None, description="Replaces all factors.")
 
 
 class Profile(_Part):
@@ -90,17 +70,33 @@ class Profile(_Part):
     base_query: BaseQuery = BaseQuery()
     image: ImageBoost = ImageBoost()
     freshness: Freshness | None = None
-    execution: Execution = "function_score"
+    factors: tuple[Factor, ...] = Field(default=(), max_length=20)
+    execution: Execution = Field(
+        default="function_score",
+        description="window: script_score's arithmetic over the most relevant, with a certificate.",
+    )
+    approximate: bool = Field(
+        default=False, description="With window: serve the window's order even where it is not proven."
+    )
     k: int = Field(default=50, ge=1, le=10_000, description="Length of the page that is served.")
     window: int = Field(
         default=500, ge=1, le=10_000, description="Most relevant candidates kept by a capture."
     )
     platforms: dict[Platform, PlatformOverride] = Field(default_factory=dict)
+    lint_ignore: dict[str, str] | tuple[str, ...] = Field(
+        default=(), description="Lint rules to leave out: a list of names, or names with the reason."
+    )
 
     @model_validator(mode="after")
     def _overrides_make_valid_profiles(self) -> Profile:
         if self.window < self.k:
             raise ValueError(f"window ({self.window}) must not be smaller than k ({self.k})")
+        if self.approximate and self.execution != "window":
+            raise ValueError("approximate goes with execution: window")
+        kinds: dict[str, Kind] = {}
+        for factor in self.factors:
+            if kinds.setdefault(factor.field, factor.kind) != factor.kind:
+                raise ValueError(f"factors read {factor.field} both as a keyword and as a number")
         for platform in self.platforms:
             self.for_platform(platform)
         return self
@@ -115,12 +111,23 @@ class Profile(_Part):
             changes = getattr(override, part)
             if changes is not None:
                 data[part] = {**(data[part] or {}), **changes}
+        if override.factors is not None:
+            data["factors"] = override.factors
         return Profile.model_validate(data)
+
+    @property
+    def factor_fields(self) -> dict[str, Kind]:
+        """The fields that factors read, and what their doc values are."""
+        return {factor.field: factor.kind for factor in self.factors}
 
     @cached_property
     def hash(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON; name and description do not count."""
-        content = self.model_dump(mode="json", exclude={"name", "description"})
+        """First 12 hex digits of the SHA-256 of the canonical JSON; words and suppressions do not count.
+
+        Keys that have their default are left out, so a key added later changes no hash; defaults are part of
+        the format and never change.
+        """
+        content = self.model_dump(mode="json", exclude=_NOT_HASHED, exclude_defaults=True)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -130,9 +137,11 @@ class Profile(_Part):
         image = (
             "no image boost" if self.image.mode == "none" else f"{self.image.mode} w {self.image.weight:g}"
         )
-        if self.freshness is None:
-            return f"{image}, no freshness"
-        return f"{image}, {self.freshness.curve} {self.freshness.model_dump()['scale']}"
+        fresh = self.freshness
+        parts = [image, f"{fresh.curve} {format_duration(fresh.scale)}" if fresh else "no freshness"]
+        if self.factors:
+            parts.append(f"{len(self.factors)} factor{'s' if len(self.factors) > 1 else ''}")
+        return ", ".join(parts)
 
 
 def parse_profile(data: Any, source: str | Path) -> Profile:
@@ -158,21 +167,81 @@ def _problem(error: Any) -> str:
 
 
 def load_profile(path: str | Path) -> Profile:
-    """Read one profile file.
+    """Read one profile file, and those it extends.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or a key is wrong.
+        ConfigError: a file is missing, is not YAML, extends itself, or a key is wrong.
     """
     path = Path(path)
+    return parse_profile(_extended(_read_yaml(path), path, ()), path)
+
+
+def profile_schema() -> dict[str, Any]:
+    """The JSON Schema of a profile file, for editors: published as docs/profile.schema.json."""
+    schema = Profile.model_json_schema(mode="validation")
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "Path of a profile file, from this one, or the name of a shipped profile: its keys "
+        "are the defaults here. Mappings are merged, anything else is replaced, null removes.",
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "rank-toolkit profile",
+    }
+
+
+def _read_yaml(path: Path) -> Any:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(path, ["no such file"]) from None
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(path, [f"cannot be read: {e}"]) from e
-    except yaml.YAMLError as e:
+    except (yaml.YAMLError, RecursionError) as e:
         raise ConfigError(path, [f"not YAML: {' '.join(str(e).split())}"]) from e
-    return parse_profile(data, path)
+
+
+def _extended(data: Any, path: Path, below: tuple[str, ...]) -> Any:
+    """`data` over what it extends; `below` holds the files that led here."""
+    if not isinstance(data, dict) or "extends" not in data:
+        return data
+    own = {key: value for key, value in data.items() if key != "extends"}
+    name = data["extends"]
+    if not isinstance(name, str):
+        raise ConfigError(path, [f"extends: must be a path or a name (got {name!r})"])
+    is_path = name.endswith((".yaml", ".yml", ".json")) or "/" in name
+    base_path = (path.parent / name).resolve() if is_path else Path(f"{name}.yaml")
+    known = (*below, str(path.resolve()))
+    if is_path and str(base_path) in known:
+        raise ConfigError(path, [f"extends: {name} leads back to this file"])
+    if is_path:
+        base = _extended(_read_yaml(base_path), base_path, known)
+    else:
+        shipped = resources.files("ranking") / "profiles" / f"{name}.yaml"
+        if not shipped.is_file():
+            raise ConfigError(path, [f"extends: no shipped profile is called {name!r}; write a path"])
+        base = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+    if not isinstance(base, dict):
+        raise ConfigError(base_path, ["a profile is a mapping of keys, see docs/profiles.md"])
+    return _merged(base, own)
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Mappings key by key, unless they are of two types; anything else replaced; null removes."""
+    merged = dict(base)
+    for key, value in own.items():
+        before = merged.get(key)
+        same_type = (
+            isinstance(before, dict) and isinstance(value, dict) and before.get("type") == value.get("type")
+        )
+        if value is None:
+            merged.pop(key, None)
+        elif same_type and isinstance(before, dict):
+            merged[key] = _merged(before, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def builtin_profiles() -> dict[str, Profile]:

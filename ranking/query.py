@@ -8,21 +8,25 @@ clock (`now_ms`), names the base query `rel` so that its score comes back beside
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, Literal
 
 from elasticsearch.dsl import function
 from elasticsearch.dsl import query as q
 
 from ranking import fields
-from ranking.formula import image_terms
+from ranking.factors import CategoryWeights, Factor, NumericFactor
 from ranking.freshness import Freshness
+from ranking.image import ImageBoost
 from ranking.lint import check_body
-from ranking.profile import BaseQuery, ImageBoost, Profile
+from ranking.painless import Script, factor_script, image_script, score_script, script_id
+from ranking.profile import BaseQuery, Profile
+from ranking.stored import own_script
 
 REL_NAME = "rel"
-SCRIPT_VERSION = "v1"
-Scripts = Literal["inline", "stored"]
+Scripts = Literal["inline", "stored", "published", "constant", "constant_ms"]
+"""Where a script comes from: `inline`, its numbers as parameters, which works everywhere; `stored`, as
+`templates apply` deploys it; `published`, the profile's own; `constant`, inline with the numbers
+in its source, compiled once per profile; `constant_ms`, the same where the mapping has `created_at.ms`."""
 
 DOCVALUE_FIELDS: list[dict[str, str] | str] = [
     fields.ITEM_ID,
@@ -35,23 +39,13 @@ DOCVALUE_FIELDS: list[dict[str, str] | str] = [
 TIE_POLICY: list[dict[str, str]] = [{"_score": "desc"}, {fields.ITEM_ID: "asc"}]
 
 
-def script_sources() -> dict[str, str]:
-    """The stored scripts by id, as the server is given them."""
-    folder = resources.files("ranking") / "painless"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".painless"))
-    return {
-        f"{name.removesuffix('.painless')}-{SCRIPT_VERSION}": (folder / name).read_text(encoding="utf-8")
-        for name in names
-    }
+def base_query(
+    base: BaseQuery, text: str, *, now_ms: int, filters: Sequence[q.Query] = (), named: bool = True
+) -> q.Query:
+    """The relevance query: nothing dated after the clock, statuses and filters applied.
 
-
-def script_id(freshness: Freshness | None) -> str:
-    """Id of the stored script for a freshness curve."""
-    return f"rank-boost-{freshness.curve if freshness else 'none'}-{SCRIPT_VERSION}"
-
-
-def base_query(base: BaseQuery, text: str, *, now_ms: int, filters: Sequence[q.Query] = ()) -> q.Query:
-    """The relevance query, named `rel`: nothing dated after the clock, statuses and filters applied."""
+    It is named `rel`, unless it stands a second time in one body: a name that is there twice loses entries.
+    """
     match = q.MultiMatch(
         query=text,
         fields=[f"{name}^{boost:g}" for name, boost in base.fields.items()],
@@ -62,7 +56,8 @@ def base_query(base: BaseQuery, text: str, *, now_ms: int, filters: Sequence[q.Q
         match.minimum_should_match = base.minimum_should_match
     status = [q.Terms(fields.STATUS, list(base.statuses))] if base.statuses else []
     future = q.Range(fields.CREATED_AT, {"gt": now_ms, "format": "epoch_millis"})
-    return q.Bool(must=[match], filter=[*status, *filters], must_not=[future], _name=REL_NAME)
+    parts: dict[str, Any] = {"must": [match], "filter": [*status, *filters], "must_not": [future]}
+    return q.Bool(**parts, _name=REL_NAME) if named else q.Bool(**parts)
 
 
 def boosted_query(
@@ -70,12 +65,16 @@ def boosted_query(
 ) -> q.Query:
     """The full query of a profile (already resolved for its platform)."""
     base = base_query(profile.base_query, text, now_ms=now_ms, filters=filters)
-    if profile.image.mode == "none" and profile.freshness is None:
+    return boosted(profile, base, now_ms=now_ms, scripts=scripts)
+
+
+def boosted(profile: Profile, base: q.Query, *, now_ms: int, scripts: Scripts = "inline") -> q.Query:
+    """The profile's formula over any relevance query."""
+    if profile.image.mode == "none" and profile.freshness is None and not profile.factors:
         return base
-    if profile.execution == "script_score":
+    if profile.execution != "function_score":
         return q.ScriptScore(query=base, script=_script(profile, now_ms, scripts))
-    boosted = _image_function_score(profile.image, base)
-    return _freshness_function_score(profile.freshness, boosted, now_ms)
+    return _outer_function_score(profile, _image_function_score(profile.image, base), now_ms)
 
 
 def search_body(
@@ -95,7 +94,8 @@ def search_body(
         now_ms: the clock, epoch ms.
         size: hits to return; the profile's k by default.
         filters: field names to a value or a list of values, as `term` or `terms`.
-        scripts: `inline` works on any cluster; `stored` needs `rank-cli templates apply`.
+        scripts: `inline` works on any cluster; `stored` needs `rank-cli templates apply`; `published` needs
+            the profile to be published, and runs the script stored for it.
 
     Raises:
         LintError: the body would read a clock of its own.
@@ -103,7 +103,7 @@ def search_body(
     query = boosted_query(
         profile, text, now_ms=now_ms, filters=filter_clauses(filters), scripts=scripts
     ).to_dict()
-    return _body(query, size or profile.k, track_total_hits=True)
+    return _body(profile, query, size or profile.k, track_total_hits=True)
 
 
 def window_body(
@@ -111,7 +111,7 @@ def window_body(
 ) -> dict[str, Any]:
     """The body of the `size` most relevant documents: the base query alone, so block-max skipping works."""
     query = base_query(profile.base_query, text, now_ms=now_ms, filters=filter_clauses(filters)).to_dict()
-    return _body(query, size, track_total_hits=False)
+    return _body(profile, query, size, track_total_hits=False)
 
 
 def filter_clauses(filters: Mapping[str, Any] | None) -> list[q.Query]:
@@ -122,13 +122,19 @@ def filter_clauses(filters: Mapping[str, Any] | None) -> list[q.Query]:
     ]
 
 
-def _body(query: dict[str, Any], size: int, *, track_total_hits: bool) -> dict[str, Any]:
+def docvalue_fields(profile: Profile) -> list[dict[str, str] | str]:
+    """What each hit brings along: the usual fields, and those that the profile's factors read."""
+    usual = {name if isinstance(name, str) else name["field"] for name in DOCVALUE_FIELDS}
+    return [*DOCVALUE_FIELDS, *(name for name in profile.factor_fields if name not in usual)]
+
+
+def _body(profile: Profile, query: dict[str, Any], size: int, *, track_total_hits: bool) -> dict[str, Any]:
     body = {
         "query": query,
         "size": size,
         "sort": TIE_POLICY,
         "track_total_hits": track_total_hits,
-        "docvalue_fields": DOCVALUE_FIELDS,
+        "docvalue_fields": docvalue_fields(profile),
         "stored_fields": "_none_",
     }
     check_body(body)
@@ -136,37 +142,48 @@ def _body(query: dict[str, Any], size: int, *, track_total_hits: bool) -> dict[s
 
 
 def _script(profile: Profile, now_ms: int, scripts: Scripts) -> dict[str, Any]:
-    terms = image_terms(profile.image)
-    params: dict[str, Any] = {
-        "rel_base": terms.rel_base,
-        "rel_image": terms.rel_image,
-        "add_image": terms.add_image,
-        "missing": profile.image.missing,
-    }
-    if profile.freshness is not None:
-        params |= {
-            "now_ms": now_ms,
-            "offset_ms": float(profile.freshness.offset),
-            "shape": profile.freshness.shape,
-        }
-    name = script_id(profile.freshness)
-    source = {"id": name} if scripts == "stored" else {"source": script_sources()[name]}
-    return {**source, "params": params}
+    if scripts == "published" and (own := own_script(profile, now_ms)) is not None:
+        return {"id": own[0], "params": own[1].params}
+    constant = scripts in ("constant", "constant_ms")
+    script = score_script(profile, now_ms, literal=constant, millis=scripts == "constant_ms")
+    name = script_id(profile)
+    if scripts == "stored" and name is not None:
+        return {"id": name, "params": script.params}
+    return _inline(script)
+
+
+def _inline(script: Script) -> dict[str, Any]:
+    return {"source": script.source, "params": script.params}
 
 
 def _image_function_score(image: ImageBoost, base: q.Query) -> q.Query:
     if image.mode == "none":
         return base
-    factor = function.FieldValueFactor(field=fields.IMAGE_SCORE, factor=image.weight, missing=image.missing)
+    boost: function.ScoreFunction
+    if image.is_plain:
+        boost = function.FieldValueFactor(
+            field=fields.IMAGE_SCORE, factor=image.weight, missing=image.missing
+        )
+    else:
+        boost = function.ScriptScore(script=_inline(image_script(image)), weight=image.weight)
     if image.mode == "additive":
-        return q.FunctionScore(query=base, functions=[factor], boost_mode="sum")
+        return q.FunctionScore(query=base, functions=[boost], boost_mode="sum")
     floor = [function.SF({"weight": 1.0 - image.weight})] if image.weight < 1 else []
-    return q.FunctionScore(query=base, functions=[*floor, factor], score_mode="sum", boost_mode="multiply")
+    return q.FunctionScore(query=base, functions=[*floor, boost], score_mode="sum", boost_mode="multiply")
 
 
-def _freshness_function_score(freshness: Freshness | None, inner: q.Query, now_ms: int) -> q.Query:
-    if freshness is None:
+def _outer_function_score(profile: Profile, inner: q.Query, now_ms: int) -> q.Query:
+    functions = [] if profile.freshness is None else _freshness_functions(profile.freshness, now_ms)
+    for factor in profile.factors:
+        functions += _factor_functions(factor)
+    if not functions:
         return inner
+    if len(functions) == 1:
+        return q.FunctionScore(query=inner, functions=functions, boost_mode="multiply")
+    return q.FunctionScore(query=inner, functions=functions, score_mode="multiply", boost_mode="multiply")
+
+
+def _freshness_functions(freshness: Freshness, now_ms: int) -> list[function.ScoreFunction]:
     curve: Any = {"gauss": function.Gauss, "exp": function.Exp, "linear": function.Linear}[freshness.curve]
     decay: dict[str, Any] = {
         "origin": now_ms,
@@ -174,6 +191,35 @@ def _freshness_function_score(freshness: Freshness | None, inner: q.Query, now_m
         "offset": f"{freshness.offset}ms",
         "decay": freshness.decay,
     }
-    return q.FunctionScore(
-        query=inner, functions=[curve(**{fields.CREATED_AT: decay})], boost_mode="multiply"
-    )
+    if freshness.missing == 1:
+        return [curve(**{fields.CREATED_AT: decay})]
+    dated = q.Exists(field=fields.CREATED_AT)
+    undated = q.Bool(must_not=[dated])
+    return [
+        curve(**{fields.CREATED_AT: decay}, filter=dated),
+        function.SF({"filter": undated.to_dict(), "weight": freshness.missing}),
+    ]
+
+
+def _factor_functions(factor: Factor) -> list[function.ScoreFunction]:
+    if isinstance(factor, NumericFactor):
+        return [function.ScriptScore(script=_inline(factor_script(factor)))]
+    if isinstance(factor, CategoryWeights):
+        found = [
+            _weighted(
+                q.Terms(factor.field, [value for value, w in factor.weights.items() if w == weight]), weight
+            )
+            for weight in sorted(set(factor.weights.values()))
+        ]
+        if factor.default != 1:
+            others = q.Bool(must_not=[q.Terms(factor.field, list(factor.weights))])
+            found.append(_weighted(others, factor.default))
+        return found
+    if factor.any_of is not None:
+        return [_weighted(q.Terms(factor.field, list(factor.any_of)), factor.weight)]
+    limits = {name: value for name in ("gte", "lt") if (value := getattr(factor, name)) is not None}
+    return [_weighted(q.Range(factor.field, limits), factor.weight)]
+
+
+def _weighted(condition: q.Query, weight: float) -> function.ScoreFunction:
+    return function.SF({"filter": condition.to_dict(), "weight": weight})

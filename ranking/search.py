@@ -22,6 +22,7 @@ from ranking.profile import Profile
 from ranking.query import REL_NAME, Scripts, search_body, window_body
 
 _PAIR_ATTEMPTS = 5
+_OWN_COLUMNS = (fields.CATEGORY, fields.PRICE, fields.AI_PROBABILITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class Page:
     items: tuple[CapturedItem, ...]  # in rank order
     total_hits: int
     took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A page, and the most relevant documents that are not on it, from one moment of the index."""
+
+    page: Page
+    rest: tuple[CapturedItem, ...]
+    rel_floor: float | None  # nothing outside is more relevant; None where every match is here
+    n_shards: int
 
 
 class Searcher:
@@ -62,7 +73,7 @@ class Searcher:
         body = search_body(profile, text, now_ms=now_ms, size=size, filters=filters, scripts=self.scripts)
         with server_errors(f"search in {self.index}"):
             response = self.es.search(index=self.index, include_named_queries_score=True, **body)
-        return read_page(response.body)
+        return read_page(response.body, profile)
 
     def capture(
         self,
@@ -73,6 +84,7 @@ class Searcher:
         user_id: str | None = None,
         session_id: str | None = None,
         search_id: str | None = None,
+        arm: str | None = None,
         filters: Mapping[str, Any] | None = None,
     ) -> CaptureRecord:
         """Serve the page and return its record.
@@ -80,14 +92,51 @@ class Searcher:
         Raises:
             ServerError: the server refused, or the index is refreshed faster than a pair can be read.
         """
+        pair = self.page_and_window(text, now_ms=now_ms, platform=platform, filters=filters)
+        profile = self.profile.for_platform(platform)
+        return CaptureRecord(
+            search_id=search_id or new_search_id(),
+            query=text,
+            now_ms=now_ms,
+            index=self.index,
+            profile=profile.name,
+            profile_hash=profile.hash,
+            k=profile.k,
+            total_hits=pair.page.total_hits,
+            window=profile.window,
+            rel_floor=pair.rel_floor,
+            items=(*pair.page.items, *pair.rest),
+            platform=platform,
+            user_id=user_id,
+            session_id=session_id,
+            arm=arm,
+            filters=dict(filters or {}),
+            n_shards=pair.n_shards,
+            took_ms=pair.page.took_ms,
+        )
+
+    def page_and_window(
+        self,
+        text: str,
+        *,
+        now_ms: int,
+        platform: str | None = None,
+        size: int | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Pair:
+        """The page and the most relevant documents, both of the same moment of the index.
+
+        Raises:
+            ServerError: the server refused, or the index is refreshed faster than a pair can be read.
+        """
         profile = self.profile.for_platform(platform)
         bodies = [
-            search_body(profile, text, now_ms=now_ms, filters=filters, scripts=self.scripts),
+            search_body(profile, text, now_ms=now_ms, size=size, filters=filters, scripts=self.scripts),
             window_body(profile, text, now_ms=now_ms, size=profile.window, filters=filters),
         ]
         for _ in range(_PAIR_ATTEMPTS):
             served, window = self._msearch(bodies)
-            page, most_relevant = read_page(served), read_page(window)
+            page, most_relevant = read_page(served, profile), read_page(window, profile)
             if _same_moment(page.items, most_relevant.items):
                 break
         else:
@@ -98,29 +147,15 @@ class Searcher:
             )
         complete = len(most_relevant.items) < profile.window
         served_ids = {item.item_id for item in page.items}
-        rest = [
-            replace(item, rank=None, score=None)
-            for item in most_relevant.items
-            if item.item_id not in served_ids
-        ]
-        return CaptureRecord(
-            search_id=search_id or new_search_id(),
-            query=text,
-            now_ms=now_ms,
-            index=self.index,
-            profile=profile.name,
-            profile_hash=profile.hash,
-            k=profile.k,
-            total_hits=page.total_hits,
-            window=profile.window,
+        return Pair(
+            page=page,
+            rest=tuple(
+                replace(item, rank=None, score=None)
+                for item in most_relevant.items
+                if item.item_id not in served_ids
+            ),
             rel_floor=None if complete else most_relevant.items[-1].rel,
-            items=(*page.items, *rest),
-            platform=platform,
-            user_id=user_id,
-            session_id=session_id,
-            filters=dict(filters or {}),
             n_shards=int(served["_shards"]["total"]),
-            took_ms=page.took_ms,
         )
 
     def _msearch(self, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -130,19 +165,21 @@ class Searcher:
         return list(response.body["responses"])
 
 
-def read_page(response: Mapping[str, Any]) -> Page:
-    """The page in a search response whose body came from `ranking.query`.
+def read_page(response: Mapping[str, Any], profile: Profile) -> Page:
+    """The page in a search response whose body came from `ranking.query` for `profile`.
 
     Raises:
         ServerError: some shards did not answer, or a hit lacks what the body asked for.
     """
     check_complete(response)
     total = response["hits"].get("total", {}).get("value", len(response["hits"]["hits"]))
-    items = tuple(_read_hit(hit, rank) for rank, hit in enumerate(response["hits"]["hits"], start=1))
+    extras = tuple(name for name in profile.factor_fields if name not in _OWN_COLUMNS)
+    hits = response["hits"]["hits"]
+    items = tuple(_read_hit(hit, rank, extras) for rank, hit in enumerate(hits, start=1))
     return Page(items, int(total), int(response.get("took", 0)))
 
 
-def _read_hit(hit: Mapping[str, Any], rank: int) -> CapturedItem:
+def _read_hit(hit: Mapping[str, Any], rank: int, extras: Sequence[str]) -> CapturedItem:
     values = hit.get("fields", {})
 
     def first(name: str) -> Any:
@@ -168,6 +205,7 @@ def _read_hit(hit: Mapping[str, Any], rank: int) -> CapturedItem:
         category=first(fields.CATEGORY),
         price=None if price is None else float(price),
         ai_prob=_optional_f32(first(fields.AI_PROBABILITY)),
+        extras={name: value for name in extras if (value := first(name)) is not None},
     )
 
 

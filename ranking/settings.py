@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     triton_url: str | None = Field(default=None, validation_alias="TRITON_URL")  # host:port, gRPC
     kafka_bootstrap: str | None = Field(default=None, validation_alias="KAFKA_BOOTSTRAP")
     index: str = Field(default="items", validation_alias="RANK_INDEX")
+    publisher: str | None = Field(default=None, validation_alias="RANK_PUBLISHER")  # recorded when publishing
     state_dir: Path = Field(default=Path(".rank"), validation_alias="RANK_STATE_DIR")
 
     def endpoint(self, engine: str) -> str:

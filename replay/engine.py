@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.formula import Candidates, bound, final_scores
+from ranking.errors import InputError
+from ranking.formula import bound, final_scores
 from ranking.profile import Profile
 from replay.log import CaptureLog
 
@@ -44,14 +45,23 @@ def rank(log: CaptureLog, profile: Profile, *, clock_shift_ms: int = 0) -> Ranki
         profile: as published, not yet resolved for a platform.
         clock_shift_ms: moves every clock; items created after the moved clock drop out. Items created
             after the logged clock are in no log, so a later clock says what these items would do.
+
+    Raises:
+        InputError: a factor reads a field that was not captured.
     """
     scores = np.empty(log.n_candidates, dtype=np.float32)
     limits = np.full(len(log), -np.inf, dtype=np.float32)
     now_ms = log.searches["now_ms"].astype(np.int64) + clock_shift_ms
     for platform, searches in log.groups("platform"):
         served = profile.for_platform(platform)
+        lacking = sorted(served.factor_fields.keys() - log.docs.columns.keys())
+        if lacking:
+            raise InputError(
+                f"profile {profile.name} reads {', '.join(lacking)}, which the log does not hold",
+                hint="capture with a profile that reads it: a factor of weight 1 changes no score",
+            )
         mine = log.candidates_of(searches)
-        scores[mine] = final_scores(served, _pick(log.docs, mine), now_ms[log.owner[mine]])
+        scores[mine] = final_scores(served, log.docs[mine], now_ms[log.owner[mine]])
         limits[searches] = bound(served, log.searches["rel_floor"][searches].astype(np.float32))
     eligible = ~(log.docs.created_ms > now_ms[log.owner])
     order = np.lexsort((log.item_code, -scores, ~eligible, log.owner))
@@ -80,9 +90,5 @@ def rank_as_logged(log: CaptureLog) -> tuple[NDArray[np.float32], NDArray[np.int
             continue
         known[searches] = True
         mine = log.candidates_of(searches)
-        scores[mine] = final_scores(profile, _pick(log.docs, mine), now_ms[log.owner[mine]])
+        scores[mine] = final_scores(profile, log.docs[mine], now_ms[log.owner[mine]])
     return scores, np.lexsort((log.item_code, -scores, log.owner)), known
-
-
-def _pick(docs: Candidates, mask: NDArray[np.bool_]) -> Candidates:
-    return Candidates(docs.rel[mask], docs.image_score[mask], docs.created_ms[mask])

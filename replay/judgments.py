@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,24 +80,36 @@ def write_judgments(folder: Path, rows: Iterable[tuple[str, str, float]], source
 
 
 def read_judgments(folder: Path) -> Judgments | None:
-    """The judgments of a capture folder; None where it has none.
+    """The judgments of a capture folder, or of one file; None where it has none.
+
+    A file without the column `source` counts as its own source, by its name.
 
     Raises:
         InputError: a file is broken, or a grade is negative or not a number.
     """
     by_query: dict[str, dict[str, float]] = defaultdict(dict)
     sources: set[str] = set()
-    for path in sorted((folder / "judgments").glob("*.parquet")):
+    paths = [folder] if folder.is_file() else sorted((folder / "judgments").glob("*.parquet"))
+    for path in paths:
         if path.name.startswith("."):
             continue
-        try:
-            table = pq.ParquetFile(path).read(columns=SCHEMA.names)
-        except (pa.ArrowInvalid, OSError) as e:
-            raise InputError(f"{path} is not a readable file of judgments: {e}") from e
-        for row in table.to_pylist():
+        for row in _read_rows(path):
             if row["grade"] is None or not 0 <= row["grade"] < float("inf"):
                 what = f"{row['item_id']} for {row['query']!r}"
                 raise InputError(f"{path}: grade {row['grade']} of {what} is not a number >= 0")
             by_query[row["query"]][row["item_id"]] = row["grade"]
             sources.add(row["source"])
     return Judgments(dict(by_query), tuple(sorted(sources))) if by_query else None
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+        present = [name for name in SCHEMA.names if name in file.schema_arrow.names]
+        rows: list[dict[str, Any]] = file.read(columns=present).to_pylist()
+    except (pa.ArrowInvalid, OSError) as e:
+        raise InputError(f"{path} is not a readable file of judgments: {e}") from e
+    lacking = {"query", "item_id", "grade"} - set(present)
+    if lacking:
+        raise InputError(f"{path} lacks the columns {', '.join(sorted(lacking))}")
+    return [{"source": path.stem, **row} for row in rows]

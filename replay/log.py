@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ranking.capture import ITEM_COLUMNS, SCHEMA_VERSION, SEARCH_SCHEMA, read_profiles, read_table
+from ranking import fields
+from ranking.capture import EXTRA, ITEM_COLUMNS, SCHEMA_VERSION, SEARCH_SCHEMA, read_profiles, read_table
 from ranking.errors import InputError
 from ranking.formula import Candidates
 from ranking.profile import Profile
@@ -96,6 +97,12 @@ def read_log(folder: Path) -> CaptureLog:
         if not np.array_equal(_offsets(column), offsets):
             raise InputError(f"{folder}: the lists of column {name} are not as long as those of item_id")
     flat = {name: column.flatten() for name, column in columns.items()}
+    extras = {
+        name.removeprefix(EXTRA): _extra(table[name].combine_chunks(), offsets, folder)
+        for name in table.column_names
+        if name.startswith(EXTRA)
+    }
+    price, ai_prob = _floats(flat["price"], np.float64), _floats(flat["ai_prob"], np.float32)
     item_id, item_code = _codes(flat["item_id"])
     scalars = [name for name in SEARCH_SCHEMA.names if name not in ITEM_COLUMNS]
     return CaptureLog(
@@ -108,11 +115,18 @@ def read_log(folder: Path) -> CaptureLog:
             rel=_floats(flat["rel"], np.float32),
             image_score=_floats(flat["image_score"], np.float32),
             created_ms=_floats(flat["created_ms"], np.float64),
+            ai_prob=ai_prob,
+            columns={
+                **extras,
+                fields.CATEGORY: _objects(flat["category"]),
+                fields.PRICE: price,
+                fields.AI_PROBABILITY: ai_prob,
+            },
         ),
         rank=flat["rank"].fill_null(0).to_numpy(zero_copy_only=False).astype(np.int32),
         score=_floats(flat["score"], np.float32),
-        price=_floats(flat["price"], np.float64),
-        ai_prob=_floats(flat["ai_prob"], np.float32),
+        price=price,
+        ai_prob=ai_prob,
         profiles=read_profiles(folder),
     )
 
@@ -133,6 +147,25 @@ def _floats(column: Any, kind: type[Any]) -> NDArray[Any]:
     target = pa.float32() if kind is np.float32 else pa.float64()
     nan = pa.scalar(float("nan"), target)
     return np.asarray(column.cast(target).fill_null(nan).to_numpy(zero_copy_only=False), dtype=kind)
+
+
+def _objects(column: Any) -> NDArray[np.object_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _extra(column: Any, offsets: NDArray[np.int64], folder: Path) -> NDArray[Any]:
+    """An extra field of every candidate; searches captured without it have none."""
+    counts = np.diff(offsets)
+    given = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    if not np.array_equal(lengths[given], counts[given]):
+        raise InputError(f"{folder}: the lists of an extra field are not as long as those of item_id")
+    flat = column.flatten()
+    text = pa.types.is_string(flat.type)
+    values = _objects(flat) if text else _floats(flat, np.float64)
+    out = np.full(int(offsets[-1]), None if text else np.nan, dtype=object if text else np.float64)
+    out[np.repeat(given, counts)] = values
+    return out
 
 
 def _codes(column: Any) -> tuple[NDArray[np.object_], NDArray[np.int64]]:

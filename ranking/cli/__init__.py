@@ -26,12 +26,25 @@ app = typer.Typer(
 @cache
 def full_app() -> typer.Typer:
     """The application with every noun registered."""
-    from ranking.cli import boost, demo, ingest, replay, scorer, search, stack, templates
+    from ranking.cli import (
+        apply_boost,
+        boost,
+        demo,
+        index,
+        ingest,
+        plan,
+        replay,
+        scorer,
+        search,
+        stack,
+        templates,
+    )
 
     app.command("demo")(demo.demo)
-    app.command("apply-boost")(boost.apply_boost)
+    app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
-    for noun in (stack, templates, boost, scorer, ingest, replay):
+    boost.app.command("plan-execution")(plan.plan_execution)
+    for noun in (stack, templates, index, boost, scorer, ingest, replay):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

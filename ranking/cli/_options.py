@@ -63,11 +63,13 @@ def check_platform(platform: str | None) -> str | None:
 
 
 def profile_named(es: Elasticsearch, name: str) -> Profile:
-    """A file or shipped profile, else the published one of that name."""
+    """A file or shipped profile, else the published one of that name; `NAME@VERSION` is a published one."""
     from ranking.errors import ConfigError
     from ranking.profile import find_profile
-    from ranking.publish import read_published
+    from ranking.published import find_published, read_published
 
+    if "@" in name and "/" not in name and not name.endswith((".yaml", ".yml", ".json")):
+        return find_published(es, name).profile
     try:
         return find_profile(name)
     except ConfigError:

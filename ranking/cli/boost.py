@@ -1,97 +1,27 @@
-"""`rank-cli apply-boost` and `rank-cli boost`: preview a profile, publish it, see what is live."""
+"""`rank-cli boost`: what is published, how versions differ, and going back."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ranking.cli import _output as out
-from ranking.cli._options import (
-    AtOption,
-    IndexOption,
-    PlatformOption,
-    check_platform,
-    clock,
-    index_name,
-    read_lines,
-)
+from ranking.cli._options import clock, profile_named
+from ranking.cli.lint import lint_boost
 
 if TYPE_CHECKING:
-    from ranking.preview import QueryPreview
+    from elasticsearch import Elasticsearch
+
+    from ranking.profile import Profile
+    from ranking.published import Published, Version
 
 app = typer.Typer(no_args_is_help=True, help="Published profiles.")
+app.command("lint")(lint_boost)
 
-
-def apply_boost(
-    profile: Annotated[str, typer.Argument(help="A profile file, or the name of a shipped one.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Preview only; publish nothing.")] = False,
-    queries: Annotated[
-        Path | None, typer.Option("--queries", help="Sample queries, one a line, for the preview.")
-    ] = None,
-    print_query: Annotated[
-        str | None,
-        typer.Option("--print-query", metavar="TEXT", help="Print the search body for TEXT, and stop."),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without asking.")] = False,
-    platform: PlatformOption = None,
-    at: AtOption = None,
-    index: IndexOption = None,
-    fmt: out.FormatOption = out.Format.table,
-) -> None:
-    """Preview what a profile changes, then publish it.
-
-    Example: rank-cli apply-boost additive --queries queries.txt --dry-run
-    """
-    from ranking.profile import builtin_profiles, find_profile
-
-    contender, now_ms = find_profile(profile), clock(at)
-    check_platform(platform)
-    if print_query is not None:
-        from ranking.query import search_body
-
-        body = search_body(contender.for_platform(platform), print_query, now_ms=now_ms)
-        out.raw(json.dumps(body, indent=2, ensure_ascii=False))
-        return
-
-    from ranking.es import connect
-    from ranking.preview import preview, sample_queries
-    from ranking.publish import publish, read_published
-
-    es, name = connect(), index_name(index)
-    live = read_published(es, contender.name)
-    baseline = live.profile if live else builtin_profiles()["control"]
-    texts = read_lines(queries) if queries else sample_queries(es, name)
-    rows = preview(es, name, baseline, contender, texts, now_ms=now_ms, platform=platform)
-    result: dict[str, Any] = {
-        "profile": contender.name,
-        "hash": contender.hash,
-        "baseline": baseline.name if live is None else f"{live.profile.name}@{live.version}",
-        "platform": platform,
-        "preview": [row.as_dict() for row in rows],
-        "published_version": None,
-    }
-    if fmt is out.Format.table:
-        out.table([row.row() for row in rows], title=f"{contender.summary}, against {result['baseline']}")
-        _summarize(rows)
-    unchanged = live is not None and live.profile == contender
-    if unchanged:
-        out.note(
-            f"{contender.name} is live already, version {live.version if live else 0}: nothing to publish"
-        )
-    elif dry_run:
-        out.note("dry run: nothing was published")
-    else:
-        if not yes and not typer.confirm(f"Publish {contender.name} ({contender.hash})?", err=True):
-            out.note("nothing was published")
-            raise typer.Exit(1)
-        version = publish(es, contender, now_ms=now_ms, replaces=live)
-        result["published_version"] = version
-        out.note(f"published {contender.name} version {version}")
-    if fmt is out.Format.json:
-        out.as_json(result)
+Name = Annotated[str, typer.Argument(help="The name of a published profile.")]
+Side = Annotated[str, typer.Argument(help="File, shipped or published name, NAME@VERSION or NAME@live.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 
 @app.command("list")
@@ -101,7 +31,7 @@ def list_boosts(fmt: out.FormatOption = out.Format.table) -> None:
     Example: rank-cli boost list --format json
     """
     from ranking.es import connect
-    from ranking.publish import list_published
+    from ranking.published import list_published
 
     rows = [
         {
@@ -111,6 +41,7 @@ def list_boosts(fmt: out.FormatOption = out.Format.table) -> None:
             "formula": found.profile.summary,
             "execution": found.profile.execution,
             "published_at": found.published_at,
+            "canary": f"@{found.canary.version}, {found.canary.percent:g} %" if found.canary else None,
         }
         for found in list_published(connect())
     ]
@@ -120,40 +51,199 @@ def list_boosts(fmt: out.FormatOption = out.Format.table) -> None:
         out.table(rows)
 
 
-@app.command("lint")
-def lint_boost(
-    profile: Annotated[str, typer.Argument(help="A profile file, or the name of a shipped one.")],
+@app.command("show")
+def show_boost(
+    name: Annotated[str, typer.Argument(help="NAME for what is live, or NAME@VERSION.")],
     fmt: out.FormatOption = out.Format.table,
 ) -> None:
-    """Check a profile file and the body it makes; exit 2 where a rule is broken.
+    """One published profile: its file, scripts and templates, and the versions of its name.
 
-    Example: rank-cli boost lint profiles/mine.yaml
+    Example: rank-cli boost show additive@1
     """
-    from ranking.lint import lint_body
-    from ranking.profile import find_profile
-    from ranking.query import boosted_query
+    import yaml
 
-    found = find_profile(profile)
-    findings = lint_body({"query": boosted_query(found, "lint", now_ms=clock(None)).to_dict()})
+    from ranking.es import connect
+    from ranking.published import Published, find_published, read_history
+
+    es = connect()
+    found = find_published(es, name)
+    versions = [_version_row(one) for one in read_history(es, found.profile.name)]
+    live = found if isinstance(found, Published) else None
+    content = found.profile.model_dump(mode="json", exclude_defaults=True)
     if fmt is out.Format.json:
-        out.as_json({"profile": found.name, "hash": found.hash, "findings": findings})
-    else:
-        for finding in findings:
-            out.raw(finding)
-        out.note(f"{found.name} ({found.hash}): {len(findings)} findings")
-    if findings:
-        raise typer.Exit(2)
-
-
-def _summarize(rows: list[QueryPreview]) -> None:
-    if not rows:
+        shown: dict[str, Any] = {
+            "name": found.profile.name,
+            "version": found.version,
+            "hash": found.profile.hash,
+            "published_at": found.published_at,
+            "published_by": found.published_by,
+            "profile": found.profile.model_dump(mode="json"),
+            "scripts": {platform: script.as_dict() for platform, script in found.scripts.items()},
+            "templates": dict(found.templates),
+            "live": live is not None,
+            "changed_at": live.changed_at if live else None,
+            "previous": live.previous if live else None,
+            "canary": live.canary.as_dict() if live and live.canary else None,
+            "versions": versions,
+        }
+        out.as_json(shown)
         return
-    n = len(rows)
-    entered = sum(row.entered for row in rows) / n
-    gain = sum(row.image_score[1] - row.image_score[0] for row in rows) / n
-    fresh = sum(row.freshness[1] - row.freshness[0] for row in rows) / n
-    cost = sum(row.took_ms[1] for row in rows) / max(1, sum(row.took_ms[0] for row in rows))
+    out.raw(yaml.safe_dump(content, sort_keys=False, allow_unicode=True).rstrip())
+    for platform, script in found.scripts.items():
+        out.note(f"script {script.id} ({platform})")
+    for platform, template in found.templates.items():
+        out.note(f"search template {template} ({platform})")
+    if live is not None:
+        canary = f"; canary: version {live.canary.version}, {live.canary.percent:g} %" if live.canary else ""
+        out.note(f"live: version {live.version}, since {live.changed_at}{canary}")
+    out.table(versions, title=f"\nversions of {found.profile.name}")
+
+
+@app.command("diff")
+def diff_boosts(before: Side, after: Side, fmt: out.FormatOption = out.Format.table) -> None:
+    """The keys in which two profiles differ: files, shipped or published, any versions.
+
+    Example: rank-cli boost diff control additive
+    """
+    from ranking.diff import diff_profiles
+
+    old, new = _any_profile(before), _any_profile(after)
+    rows = [row.as_dict() for row in diff_profiles(old, new)]
+    if fmt is out.Format.json:
+        out.as_json(
+            {"before": before, "after": after, "same_formula": old.hash == new.hash, "differences": rows}
+        )
+        return
+    if rows:
+        out.table([{"key": row["key"], before: row["before"], f"{after} ": row["after"]} for row in rows])
     out.note(
-        f"over {n} queries: {entered:.1f} of 10 items change, image score {gain:+.3f}, "
-        f"freshness {fresh:+.3f}, time on the server x{cost:.2f}"
+        f"{before} ({old.hash}) and {after} ({new.hash}): "
+        + ("the same formula" if old.hash == new.hash else f"{len(rows)} keys differ")
     )
+
+
+@app.command("rollback")
+def rollback_boost(
+    name: Name,
+    to: Annotated[int | None, typer.Option("--to", min=1, help="The version to make live.")] = None,
+    yes: Yes = False,
+    fmt: out.FormatOption = out.Format.table,
+) -> None:
+    """Go back: end a running canary, else make live what was live before, or any version.
+
+    Example: rank-cli boost rollback additive --to 1 --yes
+    """
+    from ranking.es import connect
+    from ranking.publish import rollback
+    from ranking.settings import get_settings
+
+    es = connect()
+    live = _live(es, name)
+    what = (
+        f"version {to} live"
+        if to
+        else f"version {live.version} live for all"
+        if live.canary
+        else f"version {live.previous} live"
+    )
+    if (to or live.canary or live.previous) and not yes and not typer.confirm(f"{name}: {what}?", err=True):
+        out.note("nothing was changed")
+        raise typer.Exit(1)
+    done = rollback(es, live, now_ms=clock(None), to=to, publisher=get_settings().publisher)
+    _say(done, live, fmt)
+
+
+@app.command("promote")
+def promote_boost(name: Name, yes: Yes = False, fmt: out.FormatOption = out.Format.table) -> None:
+    """The canary serves everybody.
+
+    Example: rank-cli boost promote additive --yes
+    """
+    from ranking.es import connect
+    from ranking.publish import promote
+    from ranking.settings import get_settings
+
+    es = connect()
+    live = _live(es, name)
+    if live.canary and not yes:
+        question = f"{name}: version {live.canary.version} for everybody, now {live.canary.percent:g} %?"
+        if not typer.confirm(question, err=True):
+            out.note("nothing was changed")
+            raise typer.Exit(1)
+    _say(promote(es, live, now_ms=clock(None), publisher=get_settings().publisher), live, fmt)
+
+
+@app.command("prune")
+def prune_boosts(
+    name: Annotated[str | None, typer.Argument(help="Only this name; all names by default.")] = None,
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Versions whose scripts stay, per name.")] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    yes: Yes = False,
+    fmt: out.FormatOption = out.Format.table,
+) -> None:
+    """Remove stored scripts and templates that only old versions use; their documents stay.
+
+    Example: rank-cli boost prune --keep 5 --dry-run
+    """
+    from ranking.es import connect
+    from ranking.prune import remove_scripts, unused_scripts
+
+    es = connect()
+    ids = unused_scripts(es, name=name, keep=keep)
+    done = bool(ids) and not dry_run
+    if fmt is out.Format.table:
+        for one in ids:
+            out.raw(one)
+    if done and not yes and not typer.confirm(f"Remove {len(ids)} scripts?", err=True):
+        out.note("nothing was removed")
+        raise typer.Exit(1)
+    if done:
+        remove_scripts(es, ids)
+    if fmt is out.Format.json:
+        out.as_json({"scripts": ids, "removed": done})
+    out.note(f"{len(ids)} scripts {'removed' if done else 'that no kept version needs'}")
+
+
+def _live(es: Elasticsearch, name: str) -> Published:
+    from ranking.errors import ConfigError
+    from ranking.published import read_published
+
+    found = read_published(es, name)
+    if found is None:
+        raise ConfigError(
+            name, ["no profile of that name is published"], hint="list them: rank-cli boost list"
+        )
+    return found
+
+
+def _any_profile(text: str) -> Profile:
+    """A file or shipped profile without asking a server; else a published one."""
+    from ranking.es import connect
+    from ranking.profile import find_profile
+
+    own = text.endswith((".yaml", ".yml", ".json")) or "/" in text
+    if own or "@" not in text:
+        from ranking.errors import ConfigError
+
+        try:
+            return find_profile(text)
+        except ConfigError:
+            if own:
+                raise
+    return profile_named(connect(), text)
+
+
+def _version_row(one: Version) -> dict[str, Any]:
+    return {
+        "version": one.version,
+        "hash": one.profile.hash,
+        "formula": one.profile.summary,
+        "published_at": one.published_at,
+        "published_by": one.published_by,
+    }
+
+
+def _say(done: Version, live: Published, fmt: out.Format) -> None:
+    if fmt is out.Format.json:
+        out.as_json({"name": done.profile.name, "live_version": done.version, "was": live.version})
+    out.note(f"{done.label} is live for everybody (was {live.label}): {done.profile.summary}")

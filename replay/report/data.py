@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.formula import score_parts
 from ranking.profile import Profile
 from replay.compare import Comparison, clustered_interval
 from replay.engine import Ranking
@@ -76,7 +77,14 @@ def assemble(
         "live": None if live is None else live.as_dict(),
         "comparisons": [_comparison(log, shown, pair, again, platforms) for pair in comparisons],
         "served": {key: profile_label(profile) for key, profile in log.profiles.items()},
-        **_searches_and_items(shown, judgments, main.k, items, visible),
+        **_searches_and_items(
+            shown,
+            judgments,
+            k=main.k,
+            items=items,
+            visible=visible,
+            profiles=[side.profile for pair in comparisons for side in (pair.baseline, pair.contender)],
+        ),
     }
 
 
@@ -89,8 +97,16 @@ def to_json(data: Any) -> str:
 def formula(profile: Profile) -> dict[str, Any]:
     """The constants that the page's formula needs, of a profile resolved for its platform."""
     fresh = profile.freshness
+    nested = profile.execution == "function_score"
+
+    def weight(value: float) -> float:
+        return float(np.float32(value)) if nested else value
+
     return {
         "execution": profile.execution,
+        "terms": profile.hash if needs_terms(profile) else None,
+        "highest_image": profile.image.highest,
+        "highest_factors": [weight(factor.highest) for factor in profile.factors],
         "mode": profile.image.mode,
         "weight": profile.image.weight,
         "missing": profile.image.missing,
@@ -102,8 +118,27 @@ def formula(profile: Profile) -> dict[str, Any]:
             "offset_ms": fresh.offset,
             "decay": fresh.decay,
             "ln_decay": math.log(fresh.decay),
+            "undated": weight(fresh.missing),
         },
     }
+
+
+def needs_terms(profile: Profile) -> bool:
+    """Whether image term and factors are computed here: the page itself knows plain image scores only."""
+    return not profile.image.is_plain or bool(profile.factors)
+
+
+def _terms(log: CaptureLog, i: int, profiles: Iterable[Profile]) -> dict[str, Any]:
+    """Image term and factors of search i's candidates, for each resolved profile that needs them."""
+    docs, now_ms = log.docs[np.arange(*log.span(i).indices(log.n_candidates))], int(log.searches["now_ms"][i])
+    found = {}
+    for profile in {profile.hash: profile for profile in profiles if needs_terms(profile)}.values():
+        parts = score_parts(profile, docs, now_ms)
+        found[profile.hash] = {
+            "image": parts.image.tolist(),
+            "factors": [factor.tolist() for factor in parts.factors],
+        }
+    return found
 
 
 def profile_rows(baseline: Profile, contender: Profile) -> list[list[Any]]:
@@ -183,9 +218,11 @@ def _places(shown: CaptureLog, ranking: Ranking, i: int, k: int) -> list[int]:
 def _searches_and_items(
     shown: CaptureLog,
     judgments: Judgments | None,
+    *,
     k: int,
     items: Mapping[str, ItemCard],
     visible: Sequence[str],
+    profiles: Sequence[Profile],
 ) -> dict[str, Any]:
     ids, place = np.unique(shown.item_id.astype(str), return_inverse=True)
     cards = {item_id: items.get(item_id, _NO_CARD) for item_id in visible}
@@ -201,7 +238,11 @@ def _searches_and_items(
     grades = None if judgments is None else judgments.grades(shown)
     best = None if judgments is None else judgments.best(shown, k)
     return {
-        "searches": [_search(shown, i, place, grades, best) for i in range(len(shown))],
+        "searches": [
+            _search(shown, i, place, grades, best)
+            | {"terms": _terms(shown, i, [p.for_platform(shown.searches["platform"][i]) for p in profiles])}
+            for i in range(len(shown))
+        ],
         "item_columns": ["item_id", "title", "price", "category", "photo"],
         "items": rows,
         "photos": uris,

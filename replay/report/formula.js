@@ -18,11 +18,11 @@ function mean(values) {
 
 /* ---- the formula ---------------------------------------------------------------------------- */
 
-/** Freshness factor in [0, 1]; a document without a date counts as brand new, as on the server. */
+/** Freshness factor in [0, 1]; a document without a date has a factor of its own, 1 unless the profile says. */
 function freshnessFactor(fresh, createdMs, nowMs) {
   if (!fresh) return 1;
-  const known = createdMs !== null && !Number.isNaN(createdMs);
-  const distance = known ? Math.max(0, Math.abs(createdMs - nowMs) - fresh.offset_ms) : 0;
+  if (createdMs === null || Number.isNaN(createdMs)) return fresh.undated;
+  const distance = Math.max(0, Math.abs(createdMs - nowMs) - fresh.offset_ms);
   const scale = fresh.scale_ms;
   if (fresh.curve === "gauss") {
     const shape = (0.5 * (scale * scale)) / fresh.ln_decay;
@@ -47,15 +47,30 @@ function combine(formula, rel, image) {
   return rel * (1 - weight + weight * image);
 }
 
-function scoreParts(formula, rel, imageScore, createdMs, nowMs) {
-  const image = Number.isNaN(imageScore) ? formula.missing : imageScore;
-  const combined = combine(formula, rel, image);
-  const fresh = freshnessFactor(formula.freshness, createdMs, nowMs);
-  return { rel, image, combined, fresh, final: Math.fround(combined * fresh) };
+/** The score of its parts, multiplied in the order of the execution. */
+function finish(formula, combined, fresh, factors) {
+  if (formula.execution === "function_score") {
+    return Math.fround(combined * factors.reduce((product, factor) => product * factor, fresh));
+  }
+  return Math.fround(factors.reduce((score, factor) => score * factor, combined * fresh));
 }
 
-/** The highest score of a document outside the capture: at most rel_floor relevant, best image, brand new. */
-const bound = (formula, relFloor) => scoreParts(formula, Math.fround(relFloor), 1, null, 0).final;
+/** Candidate i of a search. Where a formula has more than a plain image score, its terms came with the page. */
+function scoreParts(formula, search, i, nowMs) {
+  const rel = search.rels[i];
+  const terms = formula.terms ? search.terms[formula.terms] : null;
+  const imageScore = terms ? terms.image[i] : search.images[i];
+  const image = Number.isNaN(imageScore) ? formula.missing : imageScore;
+  const combined = combine(formula, rel, image);
+  const fresh = freshnessFactor(formula.freshness, search.created[i], nowMs);
+  const factors = terms ? terms.factors.map((column) => column[i]) : [];
+  return { rel, image, combined, fresh, factors, final: finish(formula, combined, fresh, factors) };
+}
+
+/** The highest score of a document outside the capture: at most rel_floor relevant, all else at its maximum. */
+function bound(formula, relFloor) {
+  return finish(formula, combine(formula, Math.fround(relFloor), formula.highest_image), 1, formula.highest_factors);
+}
 
 /* ---- ranking and measures ------------------------------------------------------------------- */
 
@@ -68,7 +83,7 @@ function rankSearch(search, formula, shiftMs) {
   const floor = search.rel_floor === null ? null : bound(formula, search.rel_floor);
   let exactK = 0;
   for (let i = 0; i < n; i += 1) {
-    scores[i] = scoreParts(formula, search.rels[i], search.images[i], search.created[i], nowMs).final;
+    scores[i] = scoreParts(formula, search, i, nowMs).final;
     if (search.created[i] > nowMs) continue; // not there yet at this clock; false where there is no date
     order.push(i);
     if (floor === null || scores[i] > floor) exactK += 1;

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 from ranking.errors import InputError
@@ -19,6 +15,7 @@ from replay.log import CaptureLog
 from replay.parity import Parity
 from replay.report.cards import ItemCard
 from replay.report.data import assemble, to_json
+from replay.report.html_file import asset, policy, write_atomically
 from replay.report.notes import notes
 from replay.report.selection import MAX_PHOTOS, MAX_SEARCHES
 
@@ -79,11 +76,11 @@ def build_report(
         currency=currency,
     )
     first = data["comparisons"][0]
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    script = "\n".join(asset(name) for name in _SCRIPTS)
     page = _fill(
-        _asset("template.html"),
+        asset("template.html"),
         {
-            "policy": _policy(script),
+            "policy": policy(script),
             "title": html.escape(title),
             "sides": html.escape(f"{first['contender']['label']} against {first['baseline']['label']}"),
             "verdict": html.escape(first["verdict"]),
@@ -91,42 +88,14 @@ def build_report(
                 f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"
                 for name, text in notes(data)
             ),
-            "style": _asset("report.css"),
+            "style": asset("base.css") + asset("report.css"),
             "script": script,
             "data": to_json(data),
         },
     )
-    return _write_atomically(out, page)
-
-
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    return write_atomically(out, page)
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
     """Put values into `{{ slots }}` in one pass, so that no value is read as a slot."""
     return _SLOT.sub(lambda slot: values[slot[1]], template)
-
-
-def _asset(name: str) -> str:
-    return (resources.files("replay.report") / name).read_text(encoding="utf-8")
-
-
-def _write_atomically(out: Path, text: str) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=out.parent, prefix=f".{out.name}.", delete=False
-    ) as hidden:
-        path = Path(hidden.name)
-        try:
-            hidden.write(text)
-            hidden.close()
-            path.chmod(0o644)
-            return path.replace(out)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise

@@ -414,7 +414,7 @@ function photoOf(item) {
 function tile(search, ranking, other, i, rank, longest, isContender) {
   const k = pairNow().k;
   const item = ITEMS[search.item[i]];
-  const parts = scoreParts(ranking.formula, search.rels[i], search.images[i], search.created[i], ranking.nowMs);
+  const parts = scoreParts(ranking.formula, search, i, ranking.nowMs);
   const unscored = Number.isNaN(search.images[i]);
   const [text, kind, spoken] = isContender ? moveMark(rank, other.ranks[i], k)
     : other.ranks[i] && other.ranks[i] <= k ? ["", "", ""] : ["out", "out", "leaves the page"];
@@ -510,7 +510,7 @@ function scatter(search, i) {
   const { k } = pairNow();
   const { formula, nowMs, order } = after[i];
   const points = order.map((p) => {
-    const parts = scoreParts(formula, search.rels[p], search.images[p], search.created[p], nowMs);
+    const parts = scoreParts(formula, search, p, nowMs);
     return { p, parts, x: parts.rel * parts.fresh, kind: standing(i, p, k) };
   }).reverse(); // the best are drawn last, on top
   const widest = Math.max(...points.map(({ x }) => x), 1e-9);

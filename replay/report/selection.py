@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranking.clock import DAY_MS
-from ranking.formula import Candidates
 from ranking.freshness import Freshness
-from ranking.profile import ImageBoost, Profile
+from ranking.image import ImageBoost
+from ranking.profile import Profile
 from replay.compare import Comparison
 from replay.engine import Ranking, rank
 from replay.log import CaptureLog
@@ -91,7 +91,7 @@ def subset(log: CaptureLog, searches: NDArray[np.int64]) -> CaptureLog:
         owner=np.repeat(np.arange(len(searches), dtype=np.int64), sizes),
         item_id=log.item_id[at],
         item_code=log.item_code[at],
-        docs=Candidates(log.docs.rel[at], log.docs.image_score[at], log.docs.created_ms[at]),
+        docs=log.docs[at],
         rank=log.rank[at],
         score=log.score[at],
         price=log.price[at],

@@ -176,7 +176,11 @@ class Feeder:
             outcome = item["index"]
             status, error = int(outcome["status"]), outcome.get("error") or {}
             kind = error.get("type", "")
-            if status < 300:
+            landed = str(outcome.get("_index", ""))
+            if status < 300 and landed.startswith(f"{self._index}-failures"):
+                why_not = f"the ingest pipeline rejected it: see {landed}/_doc/{document.item_id}"
+                result.refused.append((document, why_not))
+            elif status < 300:
                 result.written.append(document)
             elif kind in _FATAL_TYPES:
                 if kind == "index_not_found_exception":

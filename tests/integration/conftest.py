@@ -62,12 +62,21 @@ def prefix(es: Elasticsearch) -> Iterator[str]:
     """A random name for an index family; whatever was made under it is removed after the test."""
     name = f"test-{secrets.token_hex(4)}"
     yield name
-    for index in es.indices.get(index=f"{name}*", expand_wildcards="all"):
+    remove_family(es, name)
+
+
+def remove_family(es: Elasticsearch, name: str) -> None:
+    """Take away whatever was made under a random name."""
+    for index in es.indices.get(index=[f"{name}*", f"rank-history-{name}*"], expand_wildcards="all"):
         es.indices.delete(index=index)
-    es.options(ignore_status=404).indices.delete_index_template(name=f"rank-{name}")
-    for part in ("settings", "item", "image-score"):
-        es.options(ignore_status=404).cluster.delete_component_template(name=f"rank-{part}-{name}")
-    es.options(ignore_status=404).ingest.delete_pipeline(id=f"rank-{name}")
+    quiet = es.options(ignore_status=404)
+    for template in es.indices.get_index_template()["index_templates"]:
+        if name in template["name"]:
+            quiet.indices.delete_index_template(name=template["name"])
+    for component in es.cluster.get_component_template()["component_templates"]:
+        if name in component["name"]:
+            quiet.cluster.delete_component_template(name=component["name"])
+    quiet.ingest.delete_pipeline(id=f"*{name}*")
 
 
 @pytest.fixture(scope="session")

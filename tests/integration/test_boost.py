@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from elasticsearch import Elasticsearch, helpers
@@ -13,9 +12,9 @@ from typer.testing import CliRunner
 from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from ranking.cli import full_app
 from ranking.clock import DAY_MS
-from ranking.errors import ServerError, StalePlan
+from ranking.errors import ServerError
 from ranking.profile import Profile
-from ranking.publish import publish, read_published
+from ranking.publish import read_published
 from ranking.search import Searcher
 
 pytestmark = pytest.mark.engines
@@ -54,48 +53,6 @@ def run(*words: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-class TestPublish:
-    def test_versions_count_up_and_the_last_is_live(self, es: Elasticsearch, prefix: str) -> None:
-        where = f"{prefix}-profiles"
-        assert read_published(es, "mine", index=where) is None
-        assert publish(es, profile(1), now_ms=NOW, replaces=None, index=where) == 1
-        live = read_published(es, "mine", index=where)
-        assert publish(es, profile(2), now_ms=NOW, replaces=live, index=where) == 2
-        live = read_published(es, "mine", index=where)
-        assert live is not None
-        assert (live.version, live.profile) == (2, profile(2))
-
-    def test_of_two_engineers_at_once_one_is_refused(self, es: Elasticsearch, prefix: str) -> None:
-        where = f"{prefix}-profiles"
-        publish(es, profile(1), now_ms=NOW, replaces=None, index=where)
-        both_saw = read_published(es, "mine", index=where)
-        publish(es, profile(2), now_ms=NOW, replaces=both_saw, index=where)
-        with pytest.raises(StalePlan, match="profile mine"):
-            publish(es, profile(3), now_ms=NOW, replaces=both_saw, index=where)
-        with pytest.raises(StalePlan):
-            publish(es, profile(3), now_ms=NOW, replaces=None, index=where)
-        live = read_published(es, "mine", index=where)
-        assert live is not None
-        assert live.profile == profile(2)
-
-    def test_a_publication_that_fails_half_way_leaves_the_old_one_live(
-        self, es: Elasticsearch, prefix: str
-    ) -> None:
-        where = f"{prefix}-profiles"
-        publish(es, profile(1), now_ms=NOW, replaces=None, index=where)
-        live = read_published(es, "mine", index=where)
-        scripted = profile(9).model_copy(update={"execution": "script_score"})
-        broken = {"rank-boost-none-v1": "this is not painless ("}
-        with (
-            mock.patch("ranking.publish.script_sources", return_value=broken),
-            pytest.raises(ServerError, match="publish mine"),
-        ):
-            publish(es, scripted, now_ms=NOW, replaces=live, index=where)
-        again = read_published(es, "mine", index=where)
-        assert again is not None
-        assert again.profile == profile(1)
-
-
 class TestSearch:
     def test_explain_gives_parts_that_make_the_score(self, index: str) -> None:
         words = (
@@ -112,11 +69,31 @@ class TestSearch:
         code, stdout, _ = run(*words, "--format", "json")
         found = json.loads(stdout)
         assert (code, found["now_ms"], found["total_hits"]) == (0, NOW, 20)
+        assert (found["ranks_over"], found["ranks_over_all_matches"]) == (20, True)
         for hit in found["hits"]:
             assert hit["exact"]
+            assert list(hit["ranks"]) == ["rel", "image", "freshness"]
+            assert hit["ranks"]["freshness"] == hit["rank"]
             assert hit["combined"] == pytest.approx(hit["rel"] + 3.0 * hit["image_score"], rel=1e-6)
             assert hit["score"] == pytest.approx(hit["combined"] * hit["freshness"], rel=1e-6)
         assert run(*words)[0] == 0
+
+    def test_two_profiles_side_by_side(self, es: Elasticsearch, index: str, tmp_path: Path) -> None:
+        evil = "<script>alert(1)</script> red dress"
+        doc = {"item_id": "evil", "title": evil, "status": "on_sale", "image_score": 1.0, "created_at": NOW}
+        es.index(index=index, document=doc, refresh=True)
+        html = tmp_path / "c.html"
+        words = ("search", "red dress", "--compare", "additive", "--index", index, "--at", str(NOW))
+        code, stdout, _ = run(*words, "--html", str(html), "--format", "json")
+        found = json.loads(stdout)
+        assert code == 0
+        assert {hit["item_id"] for hit in found["contender"]["hits"]} >= set(found["change"]["entered"])
+        assert all(hit["exact"] for side in ("baseline", "contender") for hit in found[side]["hits"])
+        text = html.read_text(encoding="utf-8")
+        assert "<script" not in text
+        assert "&lt;script&gt;" in text
+        assert run(*words)[0] == 0
+        assert run("search", "red dress", "--html", str(html), "--index", index)[0] == 1
 
     def test_the_clock_moves_the_ranking(self, index: str) -> None:
         def ids(at: int) -> list[str]:
@@ -136,7 +113,8 @@ class TestSearch:
         assert code == 1
 
     def test_a_document_without_item_id_is_said(self, es: Elasticsearch, index: str) -> None:
-        es.index(index=index, document={"title": "dress", "status": "on_sale"}, refresh=True)
+        document = {"title": "dress", "status": "on_sale"}  # past our pipeline, which fills it in
+        es.index(index=index, document=document, pipeline="_none", refresh=True)
         with pytest.raises(ServerError, match="item_id"):
             Searcher(es, index, profile(1)).search("dress", now_ms=NOW)
 
@@ -152,7 +130,10 @@ class TestApplyBoost:
         result = json.loads(stdout)
         assert (code, result["published_version"]) == (0, None)
         assert "nothing was published" in stderr
-        assert all(row["image_score"][1] >= row["image_score"][0] for row in result["preview"])
+        assert all(row["image_score"][1] >= row["image_score"][0] for row in result["preview"]["queries"])
+        assert result["cost"]["n"] == result["cost"]["queries"] * 7 > 0
+        assert result["cost"]["ratio"] > 0
+        assert result["summary"] in stderr
         assert read_published(es, index) is None
 
     def test_publish_ask_again_and_list(self, es: Elasticsearch, index: str, tmp_path: Path) -> None:
@@ -164,7 +145,8 @@ class TestApplyBoost:
         try:
             code, stdout, _ = run(*words, "--yes")
             assert (code, json.loads(stdout)["published_version"]) == (0, 1)
-            assert [row["query"] for row in json.loads(stdout)["preview"]] == ["red dress", "blue belt"]
+            rows = json.loads(stdout)["preview"]["queries"]
+            assert [row["query"] for row in rows] == ["red dress", "blue belt"]
             code, stdout, stderr = run(*words, "--yes")
             assert json.loads(stdout)["published_version"] is None
             assert "live already" in stderr

@@ -30,9 +30,15 @@ def random_documents(rng: np.random.Generator, n: int) -> Iterator[dict[str, obj
             "title": " ".join(rng.choice(WORDS, size=rng.integers(1, 9), p=share)),
             "description": " ".join(rng.choice(WORDS, size=rng.integers(0, 20), p=share)),
             "status": "on_sale" if rng.random() < 0.95 else "sold",
-            "category": "dress",
-            "price": int(rng.integers(300, 30_000)),
         }
+        if rng.random() < 0.9:
+            document["category"] = str(rng.choice(["dress", "hat", "shoes", "shirt"]))
+        if rng.random() < 0.9:
+            document["price"] = int(rng.integers(300, 30_000))
+        if rng.random() < 0.5:
+            document["ai_generated"] = {"probability": float(rng.random())}
+        if rng.random() < 0.5:
+            document["image_attributes"] = {"sharpness": float(rng.random())}
         if rng.random() < 0.9:
             document["image_score"] = float(rng.beta(5, 4))
         if rng.random() < 0.95:
@@ -53,9 +59,55 @@ def index(request: pytest.FixtureRequest, es: Elasticsearch, prefix: str) -> str
     return name
 
 
-def random_profile(rng: np.random.Generator, i: int) -> Profile:
-    mode = rng.choice(["none", "additive", "multiplicative"])
+def random_image(rng: np.random.Generator) -> dict[str, object]:
+    mode = str(rng.choice(["none", "additive", "multiplicative"]))
     weight = float(rng.choice([0.1, 0.5, 1.0, rng.random()])) * (1 if mode == "multiplicative" else 7)
+    image: dict[str, object] = {"mode": mode, "weight": weight, "missing": float(rng.choice([0.0, 0.3, 0.5]))}
+    match int(rng.integers(0, 6)):
+        case 0:
+            image["transform"] = {
+                "type": "power",
+                "exponent": float(rng.choice([0.5, 2.0, rng.uniform(0.2, 4)])),
+            }
+        case 1:
+            image["transform"] = {
+                "type": "sigmoid",
+                "center": float(rng.random()),
+                "steepness": float(rng.uniform(1, 40)),
+            }
+        case 2:
+            x, y = np.sort(rng.random((2, int(rng.integers(2, 6)))), axis=1)
+            image["transform"] = {"type": "piecewise", "points": np.stack([x, y], axis=1).tolist()}
+    if rng.random() < 0.4:
+        rule = str(rng.choice(["cap", "neutral"]))
+        image["ai_generated"] = {"above": float(rng.random()), rule: float(rng.random())}
+    return image
+
+
+def random_factors(rng: np.random.Generator) -> list[dict[str, object]]:
+    choices: list[dict[str, object]] = [
+        {
+            "type": "category",
+            "weights": {"dress": float(rng.uniform(0, 2)), "hat": float(rng.uniform(0, 2))},
+            "default": float(rng.choice([1.0, 0.7])),
+        },
+        {
+            "type": "numeric",
+            "field": "price",
+            "modifier": str(rng.choice(["none", "log1p", "ln1p", "log2p", "sqrt", "square", "reciprocal"])),
+            "factor": float(rng.choice([1e-3, 0.01, rng.random()])),
+            "missing": float(rng.integers(0, 5000)),
+            "min": 0.25,
+            "max": float(rng.uniform(1, 5)),
+        },
+        {"type": "rule", "field": "category", "any_of": ["shoes", "hat"], "weight": float(rng.uniform(0, 3))},
+        {"type": "rule", "field": "price", "gte": 5000, "lt": 20000.5, "weight": float(rng.uniform(0, 3))},
+        {"type": "rule", "field": "image_attributes.sharpness", "gte": 0.5, "weight": 1.1},
+    ]
+    return [choices[i] for i in rng.permutation(len(choices))[: int(rng.integers(0, 4))]]
+
+
+def random_profile(rng: np.random.Generator, i: int) -> Profile:
     freshness = None
     if rng.random() < 0.85:
         freshness = {
@@ -63,6 +115,7 @@ def random_profile(rng: np.random.Generator, i: int) -> Profile:
             "scale": f"{int(rng.integers(1, 60 * 24))}h",
             "offset": f"{int(rng.integers(0, 3))}d",
             "decay": float(rng.uniform(0.05, 0.95)),
+            "missing": float(rng.choice([1.0, 1.0, 0.0, 0.3])),
         }
     return Profile.model_validate(
         {
@@ -71,8 +124,9 @@ def random_profile(rng: np.random.Generator, i: int) -> Profile:
                 "fields": {"title": float(rng.choice([1.0, 2.0, 3.7])), "description": 1.0},
                 "type": str(rng.choice(["best_fields", "most_fields", "cross_fields"])),
             },
-            "image": {"mode": str(mode), "weight": weight, "missing": float(rng.choice([0.0, 0.3, 0.5]))},
+            "image": random_image(rng),
             "freshness": freshness,
+            "factors": random_factors(rng),
             "execution": str(rng.choice(["function_score", "script_score"])),
             "k": 200,
         }

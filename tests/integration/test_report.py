@@ -46,8 +46,23 @@ LINEAR = Profile.model_validate(
         "image": {"mode": "multiplicative", "weight": 0.7, "missing": 0.2},
     }
 )
-EXP = LINEAR.model_copy(
-    update={"name": "exp", "freshness": LINEAR.freshness.model_copy(update={"curve": "exp"})}
+EXP = Profile.model_validate(
+    {
+        "name": "exp",
+        "freshness": {"curve": "exp", "scale": "20d", "offset": "12h", "decay": 0.3, "missing": 0.7},
+        "k": 50,
+        "window": 60,
+        "image": {
+            "mode": "multiplicative",
+            "weight": 0.7,
+            "missing": 0.2,
+            "transform": {"type": "sigmoid", "steepness": 6},
+        },
+        "factors": [
+            {"type": "rule", "field": "price", "gte": 2000, "weight": 1.3},
+            {"type": "category", "weights": {"dress": 1.2}, "default": 0.9},
+        ],
+    }
 )
 
 

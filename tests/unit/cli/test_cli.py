@@ -63,11 +63,40 @@ def test_print_query_gives_a_body_with_a_pinned_clock_and_needs_no_server() -> N
     assert body["query"]["function_score"]["functions"][0]["gauss"]["created_at"]["origin"] == 1795165200000
 
 
+def test_the_stored_body_names_its_script_and_sends_the_clock_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nexecution: script_score\nimage: {mode: additive, weight: 3}\n")
+    at = ("--at", "1795165200000")
+    done = rank_cli("apply-boost", str(path), "--print-query", "red dress", "--stored", *at)
+    script = json.loads(done.stdout)["query"]["script_score"]["script"]
+    assert set(script) == {"id", "params"}
+    assert script["id"].startswith("rank-profile-mine-")
+    assert f"runs {script['id']}" in done.stderr
+    nested = rank_cli("apply-boost", "additive", "--print-query", "red dress", "--stored", *at)
+    assert json.loads(nested.stdout)["query"]["function_score"]
+    assert "the body is complete" in nested.stderr
+
+
+def test_two_files_are_compared_without_a_server(tmp_path: Path) -> None:
+    for name, weight in (("a", 3), ("b", 4)):
+        (tmp_path / f"{name}.yaml").write_text(f"name: mine\nimage: {{mode: additive, weight: {weight}}}\n")
+    sides = [str(tmp_path / f"{name}.yaml") for name in "ab"]
+    env = {"ELASTICSEARCH_URL": "http://127.0.0.1:1", "RANK_STATE_DIR": str(tmp_path)}
+    found = json.loads(rank_cli("boost", "diff", *sides, "--format", "json", **env).stdout)
+    assert found["differences"] == [{"key": "image.weight", "before": 3.0, "after": 4.0}]
+    assert not found["same_formula"]
+    assert rank_cli("boost", "diff", *sides, **env).returncode == 0
+    assert "the same formula" in rank_cli("boost", "diff", sides[0], sides[0], **env).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
         (("boost", "lint", "nothing.yaml"), 1, "no such file"),
         (("search", "x", "--at", "yesterday"), 1, "not a time"),
+        (("search", "x", "--html", "x.html"), 1, "add --compare"),
+        (("boost", "diff", "control", "nothing.yaml"), 1, "no such file"),
+        (("boost", "rollback", "mine", "--yes"), 1, "nothing answers"),
         (("search", "x", "--platform", "fridge"), 1, "web, ios, android"),
         (("replay", "verify", "no-such-folder"), 1, "no captured searches"),
         (("replay", "run", "x", "--shift", "1w"), 1, "not a duration"),

@@ -70,7 +70,9 @@ def test_the_mapping_has_every_field_of_the_contract() -> None:
             properties = resource.body["template"].get("mappings", {}).get("properties", {})
             mapped |= set(properties)
             mapped |= {
-                f"{name}.{sub}" for name, field in properties.items() for sub in field.get("properties", ())
+                f"{name}.{sub}"
+                for name, field in properties.items()
+                for sub in {**field.get("properties", {}), **field.get("fields", {})}
             }
     contract = {value for name, value in vars(fields).items() if name.isupper() and isinstance(value, str)}
     assert contract - {fields.ON_SALE, fields.SOLD, fields.DELETED} <= mapped

@@ -85,7 +85,9 @@ def test_infinity_and_missing_values_are_read_as_the_server_writes_them() -> Non
         "fields": {"item_id": ["a"], "created_at": ["1795000000000"], "image_score": [0.0750473141670227]},
         "matched_queries": {"rel": 1.5},
     }
-    page = read_page({"hits": {"hits": [hit], "total": {"value": 1}}, "_shards": {"failed": 0}})
+    page = read_page(
+        {"hits": {"hits": [hit], "total": {"value": 1}}, "_shards": {"failed": 0}}, Profile(name="plain")
+    )
     assert page.items == (
         CapturedItem(
             "a", 1.5, rank=1, score=float("inf"), image_score=0.0750473141670227, created_ms=1795000000000

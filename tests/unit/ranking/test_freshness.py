@@ -42,4 +42,5 @@ def test_durations_are_written_back_exactly() -> None:
         "scale": "36h",
         "offset": "90m",
         "decay": 0.5,
+        "missing": 1.0,
     }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from docs.reference import SCHEMA, schema
 from ranking.errors import ConfigError
-from ranking.profile import Profile, builtin_profiles, find_profile, load_profile
+from ranking.profile import Profile, builtin_profiles, find_profile, load_profile, parse_profile
 
 YAML = """
 name: mine
@@ -92,3 +93,67 @@ def test_own_file_wins_over_a_shipped_profile(tmp_path: Path) -> None:
 def test_the_shipped_profiles_are_the_papers_three() -> None:
     modes = {name: profile.image.mode for name, profile in builtin_profiles().items()}
     assert modes == {"additive": "additive", "control": "none", "multiplicative": "multiplicative"}
+
+
+class TestExtends:
+    def test_mappings_merge_and_the_rest_is_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "base.yaml").write_text(YAML)
+        profile = load_profile(
+            written(tmp_path, "extends: base.yaml\nname: child\nimage: {weight: 5}\nfreshness: null\n")
+        )
+        assert (profile.name, profile.image.mode, profile.image.weight) == ("child", "additive", 5.0)
+        assert profile.freshness is None
+        assert profile.for_platform("ios").image.weight == 1.5
+
+    def test_a_shipped_profile_by_name(self, tmp_path: Path) -> None:
+        profile = load_profile(written(tmp_path, "extends: additive\nname: mine\nk: 20\n"))
+        assert (profile.image, profile.k) == (builtin_profiles()["additive"].image, 20)
+
+    def test_another_type_of_transform_replaces_the_base_s(self, tmp_path: Path) -> None:
+        base = "name: b\nimage: {mode: additive, transform: {type: sigmoid, center: 0.3}}\n"
+        (tmp_path / "base.yaml").write_text(base)
+        child = "extends: base.yaml\nname: c\nimage: {transform: {type: power, exponent: 2}}\n"
+        assert load_profile(written(tmp_path, child)).image.transform.type == "power"
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("extends: mine.yaml\nname: a", "leads back"),
+            ("extends: none.yaml\nname: a", "no such file"),
+            ("extends: nothing\nname: a", "no shipped profile"),
+            ("extends: [1]\nname: a", "path or a name"),
+        ],
+    )
+    def test_what_cannot_be_extended_is_said(self, tmp_path: Path, text: str, says: str) -> None:
+        with pytest.raises(ConfigError, match=says):
+            load_profile(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"image": {"transform": {"type": "piecewise", "points": [[0, 0.5], [1, 0.2]]}}}, "rise"),
+        ({"image": {"ai_generated": {"above": 0.5}}}, "one of cap and neutral"),
+        ({"factors": [{"type": "numeric", "field": "price", "missing": 0}]}, "max"),
+        ({"factors": [{"type": "numeric", "field": "a'b", "missing": 0, "max": 1}]}, "field"),
+        ({"factors": [{"type": "rule", "field": "a", "weight": 2}]}, "any_of"),
+        ({"factors": [{"type": "category", "weights": {"a": float("inf")}}]}, "finite"),
+        (
+            {
+                "factors": [
+                    {"type": "category", "field": "a", "weights": {"x": 1}},
+                    {"type": "rule", "field": "a", "gte": 1, "weight": 2},
+                ]
+            },
+            "both as a keyword and as a number",
+        ),
+        ({"approximate": True}, "execution: window"),
+    ],
+)
+def test_a_part_that_has_no_bound_or_no_sense_is_refused(parts: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse_profile({"name": "p", **parts}, "p.yaml")
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make docs`"

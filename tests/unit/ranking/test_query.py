@@ -6,8 +6,9 @@ import pytest
 
 from ranking.errors import LintError
 from ranking.lint import check_body, lint_body
+from ranking.painless import script_files
 from ranking.profile import Profile
-from ranking.query import boosted_query, script_sources, search_body, window_body
+from ranking.query import boosted_query, search_body, window_body
 
 NOW = 1_795_000_000_000
 BASE = {
@@ -96,7 +97,7 @@ def test_script_score_sends_the_clock_and_the_weights_as_parameters() -> None:
         },
     }
     inline = query(p)["script_score"]["script"]  # type: ignore[index]
-    assert inline["source"] == script_sources()["rank-boost-linear-v1"]
+    assert inline["source"] == script_files()["rank-boost-linear-v1"]
 
 
 @pytest.mark.parametrize("hostile", ['"}}, "match_all": {', "'; return 1e9; //", "${jndi:x}", "\x00\u2028"])
@@ -111,6 +112,10 @@ def test_the_window_is_the_base_query_without_a_count() -> None:
     body = window_body(profile(), "red dress", now_ms=NOW, size=300, filters={"category": "dress"})
     assert body["query"] == BASE
     assert (body["size"], body["track_total_hits"]) == (300, False)
+
+
+def clock_findings(body: dict[str, object]) -> list[str]:
+    return [found.rule for found in lint_body(body) if found.rule in {"unpinned-clock", "float-origin"}]
 
 
 @pytest.mark.parametrize(
@@ -128,11 +133,11 @@ def test_the_window_is_the_base_query_without_a_count() -> None:
     ],
 )
 def test_a_body_with_a_clock_of_its_own_is_refused(body: dict[str, object]) -> None:
-    assert len(lint_body(body)) == 1
+    assert len(clock_findings(body)) == 1
     with pytest.raises(LintError):
         check_body(body)
 
 
 def test_a_user_who_types_now_is_not_refused() -> None:
-    assert lint_body({"query": {"match": {"title": "now or never"}}}) == []
-    assert lint_body({"query": {"range": {"brand": {"gte": "nowhere"}}}}) == []
+    assert clock_findings({"query": {"match": {"title": "now or never"}}}) == []
+    assert clock_findings({"query": {"range": {"brand": {"gte": "nowhere"}}}}) == []
