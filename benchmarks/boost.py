@@ -1,6 +1,8 @@
 """What an exact boosted top-50 costs: every strategy against plain BM25, interleaved rounds, lists compared.
 
-A list is identical when ids, scores and the order of ties are those of the full query.
+Every way builds its body and reads its page with the same client code, plain BM25 too. A list is identical
+when ids, scores and the order of ties are those of the full query. The planner plans on every second query;
+what it picked is then measured on the others, against the best strategy there.
 `N_DOCS=100000 python -m benchmarks boost` is a quick look.
 """
 
@@ -16,14 +18,15 @@ from elasticsearch import Elasticsearch
 
 from benchmarks import corpus
 from ranking.es import connect
+from ranking.planner import WINDOWS, Asked, plan_execution
 from ranking.profile import Profile
 from ranking.query import search_body, window_body
+from ranking.search import read_page
 from ranking.topk import Strategy, TopK
 
 N_DOCS = int(os.environ.get("N_DOCS", "1000000"))
 ROUNDS = 7
 K = 50
-WINDOWS = (500, 1_000, 4_000)
 FRESH = {"scale": "14d", "offset": "1d"}
 FORMULAS: dict[str, dict[str, Any]] = {
     "additive with freshness": {"image": {"mode": "additive", "weight": 1.5}, "freshness": FRESH},
@@ -56,12 +59,16 @@ def profile(parts: dict[str, Any], execution: str) -> Profile:
 def _class(es: Elasticsearch, index: str, queries: tuple[str, ...]) -> dict[str, Any]:
     plain = profile({}, "function_score")
     bodies = {text: window_body(plain, text, now_ms=corpus.NOW, size=K) for text in queries}
-    matches = [es.count(index=index, query=body["query"])["count"] for body in bodies.values()]
-    formulas = {
-        name: _formula(es, index, parts, lambda text: es.search(index=index, **bodies[text]), queries)
-        for name, parts in FORMULAS.items()
+    matches = {
+        text: int(es.count(index=index, query=body["query"])["count"]) for text, body in bodies.items()
     }
-    return {"mean_matches": float(np.mean(matches)), "formulas": formulas}
+
+    def bm25(text: str) -> Any:
+        body = window_body(plain, text, now_ms=corpus.NOW, size=K)
+        return read_page(es.search(index=index, include_named_queries_score=True, **body).body, plain)
+
+    formulas = {name: _formula(es, index, parts, bm25, matches) for name, parts in FORMULAS.items()}
+    return {"mean_matches": float(np.mean(list(matches.values()))), "formulas": formulas}
 
 
 def _formula(
@@ -69,17 +76,19 @@ def _formula(
     index: str,
     parts: dict[str, Any],
     plain: Callable[[str], Any],
-    queries: tuple[str, ...],
+    matches: dict[str, int],
 ) -> dict[str, Any]:
+    queries = list(matches)
     nested, single = profile(parts, "function_score"), profile(parts, "window")
-    server = TopK(es, index, single, scripts="constant_ms")
+    server = TopK(es, index, single)
 
     def by(strategy: Strategy) -> Callable[[str], Any]:
         return lambda text: server.search(text, now_ms=corpus.NOW, strategy=strategy)
 
     def function_score(text: str) -> Any:
         body = search_body(nested, text, now_ms=corpus.NOW)
-        return es.search(index=index, **body | {"track_total_hits": False})
+        body["track_total_hits"] = False
+        return read_page(es.search(index=index, include_named_queries_score=True, **body).body, nested)
 
     ways: dict[str, Callable[[str], Any]] = {
         "plain": plain,
@@ -105,9 +114,17 @@ def _formula(
                 certified_at_once[name] += certificate.passes == 1
     server.point_in_time.close()
     best = {name: values.min(axis=0) for name, values in seconds.items()}
+    asked = [Asked(text, corpus.NOW, {}, matches[text]) for text in queries[::2]]
+    plan = plan_execution(es, index, single, asked)
+    exact = {name: float(values[1::2].mean()) for name, values in best.items() if name != "plain"}
+    picked = np.mean([best[str(plan.strategy(matches[q]))][i] for i, q in enumerate(queries) if i % 2])
     return {
         "plain_ms": round(float(best["plain"].mean() * 1000), 2),
         "ratio": {name: round(float((v / best["plain"]).mean()), 2) for name, v in best.items()},
+        "planner": {
+            "picked": sorted({str(part.strategy) for part in plan.classes}),
+            "against_the_best": round(float(picked) / min(exact.values()), 2),
+        },
         "certified_in_one_pass": {
             name: f"{certified_at_once[name]} of {len(queries)}" for name in ways if name.startswith("window")
         },

@@ -14,8 +14,14 @@ from ranking.clock import DAY_MS
 
 NOW = 1_795_000_000_000
 VOCABULARY = 20_000
-HEAD = ("w8 w11", "w9 w14", "w7 w20", "w12 w15", "w10 w25")  # about a tenth of the documents
-MID = ("w300 w410", "w350 w520", "w280 w610", "w450 w330", "w700 w390")
+HEAD = (  # about a tenth of the documents
+    *("w8 w11", "w9 w14", "w7 w20", "w12 w15", "w10 w25"),
+    *("w8 w16", "w11 w13", "w7 w18", "w10 w17", "w9 w22"),
+)
+MID = (  # about four in a thousand
+    *("w300 w410", "w350 w520", "w280 w610", "w450 w330", "w700 w390"),
+    *("w310 w400", "w360 w510", "w290 w600", "w440 w340", "w690 w380"),
+)
 
 
 @contextmanager

@@ -23,10 +23,10 @@ from ranking.profile import BaseQuery, Profile
 from ranking.stored import own_script
 
 REL_NAME = "rel"
-Scripts = Literal["inline", "stored", "published", "constant", "constant_ms"]
+Scripts = Literal["inline", "stored", "published", "constant"]
 """Where a script comes from: `inline`, its numbers as parameters, which works everywhere; `stored`, as
 `templates apply` deploys it; `published`, the profile's own; `constant`, inline with the numbers
-in its source, compiled once per profile; `constant_ms`, the same where the mapping has `created_at.ms`."""
+in its source, compiled once per profile."""
 
 DOCVALUE_FIELDS: list[dict[str, str] | str] = [
     fields.ITEM_ID,
@@ -144,8 +144,7 @@ def _body(profile: Profile, query: dict[str, Any], size: int, *, track_total_hit
 def _script(profile: Profile, now_ms: int, scripts: Scripts) -> dict[str, Any]:
     if scripts == "published" and (own := own_script(profile, now_ms)) is not None:
         return {"id": own[0], "params": own[1].params}
-    constant = scripts in ("constant", "constant_ms")
-    script = score_script(profile, now_ms, literal=constant, millis=scripts == "constant_ms")
+    script = score_script(profile, now_ms, literal=scripts == "constant")
     name = script_id(profile)
     if scripts == "stored" and name is not None:
         return {"id": name, "params": script.params}

@@ -13,6 +13,7 @@ from ranking.clock import DAY_MS
 from ranking.explain import explain_items
 from ranking.profile import Profile
 from ranking.search import Searcher
+from replay.parity import ulp_distance
 
 pytestmark = pytest.mark.engines
 
@@ -148,6 +149,32 @@ def test_every_score_of_random_profiles_is_bit_equal_to_the_servers(es: Elastics
         assert not wrong, (profile.model_dump_json(), wrong[:3])
         compared += len(rows)
     assert compared > 10_000
+
+
+def test_both_arithmetics_give_one_order_up_to_ties_of_their_rounding(es: Elasticsearch, index: str) -> None:
+    # nested nodes cast to float32 twice, one script once: each rounding moves a score by half a step
+    rng = np.random.default_rng(12)
+    worst = swapped = compared = 0
+    for i in range(100):
+        drawn = random_profile(rng, i)
+        text = " ".join(rng.choice(WORDS, size=rng.integers(1, 4)))
+        pages = {}
+        for execution in ("function_score", "script_score"):
+            profile = drawn.model_copy(update={"execution": execution, "k": 3000})
+            pages[execution] = Searcher(es, index, profile).search(text, now_ms=NOW).items
+        nested = {item.item_id: item.score for item in pages["function_score"]}
+        assert nested.keys() == {item.item_id for item in pages["script_score"]}
+        scores = np.array([nested[item.item_id] for item in pages["script_score"]], dtype=np.float32)
+        lowest = np.minimum.accumulate(scores)
+        steps = ulp_distance(scores, lowest)
+        worst, swapped, compared = (
+            max(worst, int(steps.max(initial=0))),
+            swapped + int((steps > 0).sum()),
+            compared + len(steps),
+        )
+    assert compared > 50_000
+    assert swapped < compared / 1_000
+    assert worst <= 2
 
 
 def test_a_document_newer_than_the_clock_is_not_found(es: Elasticsearch, index: str) -> None:
