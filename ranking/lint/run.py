@@ -16,13 +16,10 @@ from ranking.lint.registry import Finding, run
 from ranking.profile import Profile
 
 PROMISED = ("unpinned-clock", "float-origin")  # what every body of ours keeps
-_SAMPLE_NOW_MS = 1_795_000_000_000
 
 
 def lint_profile(profile: Profile, *, ignore: Collection[str] = ()) -> list[Finding]:
     """Findings of the profile rules, for the profile and each of its platforms; needs no server.
-
-    The body that the profile makes is linted too: what is found there is a mistake of ours.
 
     Args:
         profile: with its platforms.
@@ -30,10 +27,7 @@ def lint_profile(profile: Profile, *, ignore: Collection[str] = ()) -> list[Find
     """
     skip = {*profile.lint_ignore, *ignore}
     with np.errstate(all="ignore"):  # NaN and overflow are what the rules look for
-        found = _by_platform(
-            profile, lambda variant: [*run("profile", variant, ignore=skip), *_own_body(variant)]
-        )
-    return [finding for finding in found if finding.rule not in skip]
+        return _by_platform(profile, lambda variant: run("profile", variant, ignore=skip))
 
 
 def lint_body(body: Mapping[str, Any], *, ignore: Collection[str] = ()) -> list[Finding]:
@@ -107,15 +101,6 @@ def refuse(findings: Iterable[Finding], *, strict: bool = False) -> None:
             if pinned
             else "docs/lint.md says more; `lint_ignore: [RULE]` in the profile suppresses",
         )
-
-
-def _own_body(profile: Profile) -> list[Finding]:
-    """Errors in the body made from a profile, where it can be made at all."""
-    from ranking.query import boosted_query
-
-    query = boosted_query(profile, "lint", now_ms=_SAMPLE_NOW_MS).to_dict()
-    findings = run("body", Body.of({"query": query}))
-    return [finding for finding in findings if finding.severity == "error"]
 
 
 def _by_platform(profile: Profile, look: Callable[[Profile], list[Finding]]) -> list[Finding]:

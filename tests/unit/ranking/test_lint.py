@@ -734,6 +734,16 @@ def test_no_score_leaves_the_range_that_the_intervals_give() -> None:
     assert 80 < refused < 320
 
 
+def test_no_body_that_a_valid_profile_makes_has_an_error() -> None:
+    rng = np.random.default_rng(6)
+    profiles = [p for p in (random_profile(rng) for _ in range(200)) if valid(p)]
+    assert len(profiles) > 80
+    for p in profiles:
+        for scripts in ("inline", "constant"):
+            body = search_body(p, "dress", now_ms=NOW, scripts=scripts)
+            assert [found for found in lint_body(body) if found.severity == "error"] == [], p
+
+
 class TestIntervals:
     def test_products_take_the_outermost_corners(self) -> None:
         assert Interval(-1, 2) * Interval(-3, 5) == Interval(-6, 10)
