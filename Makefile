@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit it check format bench browser down clean docs
+.PHONY: help setup demo test unit it it8 check format bench browser down clean docs
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 setup: $(READY) ## the virtual environment, with everything in it
 
@@ -30,6 +30,9 @@ unit: $(READY) ## unit tests: seconds, no server
 
 it: $(READY) ## integration tests on the real engines
 	$(BIN)/pytest tests/integration
+
+it8: $(READY) ## integration tests on Elasticsearch 8.19
+	$(BIN)/python -m tests.es8
 
 check: $(READY) ## format, lint, types, unit tests
 	$(BIN)/ruff format --check .

@@ -25,9 +25,11 @@ url="${ELASTICSEARCH_URL:-http://127.0.0.1:9200}"
 call() {
   set -- -sS $CURL_OPTIONS -H 'Content-Type: application/json' "$@"
   if [ -n "${ELASTICSEARCH_API_KEY:-}" ]; then
-    set -- -H "Authorization: ApiKey $ELASTICSEARCH_API_KEY" "$@"
+    # Through a pipe: arguments of a process can be read by everyone on the machine.
+    printf 'Authorization: ApiKey %s\\n' "$ELASTICSEARCH_API_KEY" | curl -H @- "$@"
+  else
+    curl "$@"
   fi
-  curl "$@"
 }
 CURL_OPTIONS="${CURL_OPTIONS:-}"
 
@@ -41,9 +43,11 @@ put() {
 }
 
 put_new() {
-  case "$(call -o /dev/null -w '%{http_code}' -I "$url/$1")" in
+  status="$(call -o /dev/null -w '%{http_code}' -I "$url/$1")"
+  case "$status" in
     404) put "/$2" "$3" ;;
-    *) echo "there already: $1" ;;
+    200) echo "there already: $1" ;;
+    *) echo "HTTP $status while looking for $1" >&2; exit 1 ;;
   esac
 }
 """

@@ -1,17 +1,19 @@
 """What was applied to a family: one document per `apply` or `rollback`, with before and after of each step.
 
 The documents live in `rank-history-FAMILY` and are numbered. A number is claimed with `op_type: create`, so
-of two engineers who apply at once one gets it and the other a refusal.
+of two engineers who apply at once one gets it and the other a refusal. Every write is refreshed before it is
+answered, so a reader sees it and needs no right to refresh.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from elasticsearch import ConflictError, Elasticsearch
+from elasticsearch import ApiError, ConflictError, Elasticsearch
 
 from index_templates.plan import Step
 from ranking.clock import format_time, parse_time
@@ -30,6 +32,7 @@ _MAPPINGS: Final[dict[str, Any]] = {
     },
 }
 _SETTINGS: Final = {"index.number_of_shards": 1, "index.auto_expand_replicas": "0-1"}
+_SHARD_PATIENCE_S: Final = 30.0
 _STILL_WRITING_MS: Final = 60_000  # an apply takes a second; one that is older was cut off
 
 
@@ -80,11 +83,23 @@ def read_history(es: Elasticsearch, family: str) -> list[Entry]:
     with server_errors(f"read {name}"):
         if not es.indices.exists(index=name):
             return []
-        es.indices.refresh(index=name)
-        hits = es.search(
-            index=name, query={"term": {"type": "templates"}}, sort=[{"number": "asc"}], size=10_000
-        )["hits"]["hits"]
+        hits = search_history(
+            es, name, query={"term": {"type": "templates"}}, sort=[{"number": "asc"}], size=10_000
+        )
     return [_read(hit["_source"]) for hit in hits]
+
+
+def search_history(es: Elasticsearch, name: str, **search: Any) -> list[dict[str, Any]]:
+    """The hits of a search; waits for the shard of an index that was made a moment ago."""
+    deadline = time.monotonic() + _SHARD_PATIENCE_S
+    while True:
+        try:
+            hits: list[dict[str, Any]] = es.search(index=name, **search)["hits"]["hits"]
+            return hits
+        except ApiError as e:
+            if e.status_code != 503 or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def begin(

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self
 
 from elasticsearch import ConflictError, Elasticsearch
 
-from index_templates.history import ensure_history, history_index
+from index_templates.history import ensure_history, history_index, search_history
 from ranking.errors import StalePlan
 from ranking.es import server_errors
 
@@ -69,7 +69,9 @@ class Migration:
         index = ensure_history(es, self.family)
         with server_errors(f"write {index}"):
             try:
-                saved = es.index(index=index, id=f"migration-{self.new}", document=document, **guard)
+                saved = es.index(
+                    index=index, id=f"migration-{self.new}", document=document, refresh=True, **guard
+                )
             except ConflictError:
                 error = StalePlan([f"migration to {self.new}"])
                 error.hint = "another process carries on with it; `rank-cli index status` shows how far it is"
@@ -87,14 +89,14 @@ def read_migrations(es: Elasticsearch, family: str) -> list[Migration]:
     with server_errors(f"read {index}"):
         if not es.indices.exists(index=index):
             return []
-        es.indices.refresh(index=index)
-        hits = es.search(
-            index=index,
+        hits = search_history(
+            es,
+            index,
             query={"term": {"type": "migration"}},
             sort=[{"at": "asc"}],
             size=1000,
             seq_no_primary_term=True,
-        )["hits"]["hits"]
+        )
     return [
         Migration(**hit["_source"]["migration"], seq_no=hit["_seq_no"], primary_term=hit["_primary_term"])
         for hit in hits

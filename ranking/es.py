@@ -6,9 +6,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from elasticsearch import ApiError, ConnectionError, ConnectionTimeout, Elasticsearch, TransportError
+from elasticsearch import (
+    ApiError,
+    AuthorizationException,
+    ConnectionError,
+    ConnectionTimeout,
+    Elasticsearch,
+    SSLError,
+    TransportError,
+)
 
 from ranking.errors import ServerError
+from ranking.refusal import certificate, refusal, speaks_tls, without_login
 from ranking.settings import Settings, get_settings
 
 _ENGINE = "Elasticsearch"
@@ -22,26 +31,41 @@ def connect(settings: Settings | None = None, *, check: bool = True) -> Elastics
         check: ask the server who it is, so that a wrong address fails here and not in the middle.
 
     Raises:
-        ServerError: no address is known, or nothing answers there.
+        ServerError: no address is known, nothing answers there, or the server does not let us in.
     """
     settings = settings or get_settings()
     url = settings.endpoint(_ENGINE)
     options: dict[str, Any] = {"request_timeout": settings.elasticsearch_timeout_s}
-    if settings.elasticsearch_api_key is not None:
-        options["api_key"] = settings.elasticsearch_api_key.get_secret_value()
-    elif settings.elasticsearch_user and settings.elasticsearch_password is not None:
-        password = settings.elasticsearch_password.get_secret_value()
-        options["basic_auth"] = (settings.elasticsearch_user, password)
-    if settings.elasticsearch_ca_certs is not None:
-        options["ca_certs"] = str(settings.elasticsearch_ca_certs)
+    login = settings.elasticsearch_login()
+    if login.api_key is not None:
+        options["api_key"] = login.api_key.get_secret_value()
+    elif login.user and login.password is not None:
+        options["basic_auth"] = (login.user, login.password.get_secret_value())
+    if login.ca_certs is not None and not url.startswith("http:"):
+        options["ca_certs"] = str(login.ca_certs)
     try:
         client = Elasticsearch(url, **options)
     except ValueError as e:
-        raise ServerError(_ENGINE, f"{url!r} is not an address: {e}") from e
+        raise ServerError(_ENGINE, f"{without_login(url)!r} is not an address: {e}") from e
     if check:
-        with server_errors():
-            client.info()
+        _greet(client, url)
     return client
+
+
+def _greet(client: Elasticsearch, url: str) -> None:
+    with server_errors(without_login(url)):
+        try:
+            client.info()
+        except AuthorizationException:  # a key for some indices only: the server is there, and knows us
+            pass
+        except ConnectionError:
+            if url.startswith("http:") and speaks_tls(url):
+                raise ServerError(
+                    _ENGINE,
+                    f"{without_login(url)}: the server speaks https, and the address says http",
+                    hint="write https:// in ELASTICSEARCH_URL, and name its CA in ELASTICSEARCH_CA_CERTS",
+                ) from None
+            raise
 
 
 @contextmanager
@@ -58,6 +82,9 @@ def server_errors(doing: str = "") -> Iterator[None]:
         raise ServerError(
             _ENGINE, f"{prefix}no answer in time ({e.message})", hint="raise ELASTICSEARCH_TIMEOUT_S"
         ) from e
+    except SSLError as e:
+        sentence, hint = certificate(e.message)
+        raise ServerError(_ENGINE, f"{prefix}{sentence}", hint=hint) from e
     except ConnectionError as e:
         raise ServerError(
             _ENGINE,
@@ -65,6 +92,8 @@ def server_errors(doing: str = "") -> Iterator[None]:
             hint="run `rank-cli stack up`, or check ELASTICSEARCH_URL",
         ) from e
     except ApiError as e:
+        if refused := refusal(e.status_code, e.body):
+            raise ServerError(_ENGINE, f"{prefix}{refused[0]} (HTTP {e.status_code})", hint=refused[1]) from e
         raise ServerError(_ENGINE, f"{prefix}{reason(e.body) or e.message} (HTTP {e.status_code})") from e
     except TransportError as e:
         raise ServerError(_ENGINE, f"{prefix}{e.message}") from e

@@ -1,12 +1,14 @@
 """Where the engines are, and how to log in to them.
 
 The environment wins (`ELASTICSEARCH_URL`, `TRITON_URL`, `KAFKA_BOOTSTRAP`); where it is silent, the
-local stack's own record (`.rank/stack.json`, written by `rank-cli stack up`) answers.
+local stack's own record (`.rank/stack.json`, written by `rank-cli stack up`) answers. The password of a
+local secure cluster is in a file of its own, and is sent to no other address.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,21 @@ ENGINE_KEYS = {
     "Triton": "triton_url",
     "Kafka": "kafka_bootstrap",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How to log in to Elasticsearch: an API key, or user and password, or nothing."""
+
+    api_key: SecretStr | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    ca_certs: Path | None = None  # PEM; None trusts the system's
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to log in with."""
+        return self.api_key is not None or self.user is not None
 
 
 class Settings(BaseSettings):
@@ -56,6 +73,31 @@ class Settings(BaseSettings):
             )
         return str(found)
 
+    def elasticsearch_login(self) -> Login:
+        """The environment's; where that has none and the local stack's cluster is meant, that one's.
+
+        Raises:
+            ConfigError: half a login is set, or the local one cannot be read.
+        """
+        if (self.elasticsearch_user is None) != (self.elasticsearch_password is None):
+            problem = "ELASTICSEARCH_USER and ELASTICSEARCH_PASSWORD are set together, or neither"
+            raise ConfigError("environment", [problem])
+        login = Login(
+            api_key=self.elasticsearch_api_key,
+            user=self.elasticsearch_user,
+            password=self.elasticsearch_password,
+            ca_certs=self.elasticsearch_ca_certs,
+        )
+        if self.elasticsearch_url:
+            return login
+        record = self.local_stack()
+        if login.ca_certs is None and (ca_certs := record.get("elasticsearch_ca_certs")):
+            login = replace(login, ca_certs=Path(ca_certs))
+        if not login.given and (credentials := record.get("elasticsearch_credentials")):
+            user, password = read_credentials(Path(credentials))
+            login = replace(login, user=user, password=password)
+        return login
+
     def local_stack(self) -> dict[str, Any]:
         """What `rank-cli stack up` wrote about the engines it started; empty where there is none."""
         path = self.state_dir / "stack.json"
@@ -66,6 +108,23 @@ class Settings(BaseSettings):
         except (json.JSONDecodeError, OSError) as e:
             raise ConfigError(path, [str(e)], hint="delete it and run `rank-cli stack up` again") from e
         return record if isinstance(record, dict) else {}
+
+
+def read_credentials(path: Path) -> tuple[str, SecretStr]:
+    """User and password in a file that `rank-cli stack up --secure` wrote.
+
+    Raises:
+        ConfigError: it is gone, belongs to another user, or is not such a file.
+    """
+    try:
+        found = json.loads(path.read_text())
+        return str(found["user"]), SecretStr(found["password"])
+    except PermissionError as e:
+        hint = "ask its owner for an API key (`rank-cli stack api-key`), and set ELASTICSEARCH_API_KEY"
+        raise ConfigError(path, ["belongs to another user"], hint=hint) from e
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        hint = "run `rank-cli stack down elasticsearch`, then `rank-cli stack up elasticsearch --secure`"
+        raise ConfigError(path, ["holds no user and password"], hint=hint) from e
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ranking.refusal import without_login
+
 State = Literal["ready", "not answering", "stopped"]
 
 ENGINES = ("elasticsearch", "triton", "kafka")
@@ -33,7 +35,7 @@ class Endpoint:
         return {
             "engine": self.engine,
             "state": self.state,
-            "address": self.address,
+            "address": without_login(self.address) if self.address else None,
             "version": self.version,
             "pid": self.pid,
             "started": self.started,

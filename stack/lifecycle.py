@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ranking.errors import StackError
+from ranking.refusal import without_login
 from ranking.settings import get_settings
 from stack import docker, local
-from stack.elasticsearch import DEFAULT_VERSION, Elasticsearch, resolve_version
+from stack.bundle import DEFAULT_VERSION, resolve_version
+from stack.elasticsearch import Elasticsearch
 from stack.endpoint import ENGINES, Endpoint
 from stack.engine import Engine, NotReady
 from stack.kafka import Kafka
@@ -25,6 +27,7 @@ from stack.logs import read
 from stack.paths import remove_home
 from stack.progress import note
 from stack.record import ADDRESS_KEYS, Entry, Record, locked
+from stack.secure import Security
 from stack.triton import Triton
 
 EXTERNAL_PATIENCE_S = 10.0  # how long an engine that the environment names may take to answer
@@ -62,6 +65,8 @@ def up(
         found = {name: _check_external(name, address, made[name]) for name, address in given.items()}
         ours = [name for name in names if name not in given]
         if use_docker and ours:
+            if options.es_secure and "elasticsearch" in ours:
+                raise StackError("Elasticsearch", "has no --secure as a container", hint="leave --docker out")
             found |= docker.up(ours, record)
             return {name: found[name] for name in names}
         with ThreadPoolExecutor(max_workers=len(ENGINES)) as pool:
@@ -167,7 +172,12 @@ def _engine(name: str, options: Options, state: Path, record: Record) -> Engine:
     match name:
         case "elasticsearch":
             wanted = options.es_version or before.get("version") or DEFAULT_VERSION
-            return Elasticsearch(version=resolve_version(wanted), heap=options.es_heap)
+            secure = before.get("security") == "on" if options.es_secure is None else options.es_secure
+            return Elasticsearch(
+                version=resolve_version(wanted),
+                heap=options.es_heap,
+                security=Security(state / name / "secure") if secure else None,
+            )
         case "triton":
             earlier = Path(before["model_repository"]) if "model_repository" in before else None
             repository = options.model_repository or earlier or state / "triton" / "models"
@@ -187,7 +197,7 @@ def _check_external(name: str, address: str, engine: Engine) -> Endpoint:
                 variable = ADDRESS_KEYS[name].upper()
                 raise StackError(
                     engine.title,
-                    f"{variable} names {address}, which is not ready: {e}",
+                    f"{variable} names {without_login(address)}, which is not ready: {e}",
                     hint=f"start that server, or unset {variable} to use a local one",
                 ) from e
             time.sleep(0.5)

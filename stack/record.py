@@ -1,6 +1,7 @@
 """`stack.json`: which engines run for this checkout, and where.
 
-`ranking.settings` reads the three addresses at its top level; `engines` is ours. Written under a
+`ranking.settings` reads the three addresses at its top level, and where the CA and the credentials of a
+secure cluster lie; `engines` is ours. No secret is in it. Written under a
 temporary name and renamed, so that a reader never meets half a file.
 """
 
@@ -22,6 +23,7 @@ from stack.process import Process
 from stack.progress import note
 
 ADDRESS_KEYS = {title.lower(): key for title, key in ENGINE_KEYS.items()}
+LOGIN_KEYS = ("ca_certs", "credentials")  # options that a client needs, as `elasticsearch_ca_certs`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class Record:
 
     def _write(self, entries: dict[str, Entry]) -> None:
         data: dict[str, Any] = {ADDRESS_KEYS[name]: entry.address for name, entry in entries.items()}
+        for name, entry in entries.items():
+            data |= {f"{name}_{key}": entry.options[key] for key in LOGIN_KEYS if key in entry.options}
         data["state_dir"] = str(self.path.parent)
         data["engines"] = {name: asdict(entry) for name, entry in entries.items()}
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ranking.cli._options import IndexOption, index_name
 from ranking.cli._output import Format, FormatOption
 
 app = typer.Typer(
@@ -40,6 +41,10 @@ def stack_up(
     ] = None,
     es_heap: Annotated[str, typer.Option(help="Elasticsearch's heap, as in -Xmx.")] = "1g",
     kafka_heap: Annotated[str, typer.Option(help="Kafka's heap, as in -Xmx.")] = "256m",
+    secure: Annotated[
+        bool | None,
+        typer.Option("--secure/--no-secure", help="Elasticsearch with TLS, a password and API keys."),
+    ] = None,
     es_port: Annotated[
         int | None, typer.Option(help="Elasticsearch's HTTP port; a free one if left out.")
     ] = None,
@@ -55,6 +60,7 @@ def stack_up(
     """Start what does not run yet, and wait until it is ready. Does nothing the second time.
 
     An engine named by ELASTICSEARCH_URL, TRITON_URL or KAFKA_BOOTSTRAP is checked and left alone.
+    With --secure, commands find CA and password by themselves; docs/security.md has the roles.
 
     Example: rank-cli stack up elasticsearch triton
     """
@@ -64,12 +70,15 @@ def stack_up(
     options = Options(
         es_version=es_version,
         es_heap=es_heap,
+        es_secure=secure,
         kafka_heap=kafka_heap,
         model_repository=model_repository,
         ports={name: port for name, port in asked.items() if port is not None},
     )
     found = up(_names(engines), options=options, use_docker=docker)
     _print([endpoint.to_row() for endpoint in found.values()], format)
+    if "elasticsearch" in found and found["elasticsearch"].managed:
+        _say_where_the_login_is()
 
 
 @app.command("down")
@@ -116,6 +125,59 @@ def stack_logs(
 
     for text in logs(engine.value, lines=lines, follow=follow):
         out.raw(text)
+
+
+class RoleName(StrEnum):
+    """Who a key is for."""
+
+    reader = "reader"
+    writer = "writer"
+    admin = "admin"
+    migrator = "migrator"
+
+
+@app.command("api-key")
+def stack_api_key(
+    role: Annotated[
+        RoleName, typer.Option("--role", help="reader, writer, admin or migrator (docs/security.md).")
+    ],
+    index: IndexOption = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="Days until the key expires.")] = None,
+    print_request: Annotated[
+        bool, typer.Option("--print-request", help="Print the body for curl, and stop; needs no server.")
+    ] = False,
+    format: FormatOption = Format.table,
+) -> None:
+    """Make an API key with the least that a role needs, and print it, once, on stdout.
+
+    Example: rank-cli stack api-key --role reader --index items --days 90
+    """
+    from index_templates.roles import api_key_request, create_api_key
+    from ranking.cli import _output as out
+    from ranking.es import connect
+
+    request = api_key_request(role.value, index_name(index), days=days)
+    if print_request:
+        out.as_json(request)
+        return
+    made = create_api_key(connect(), request)
+    if format is Format.json:
+        out.as_json(made)
+    else:
+        out.raw(made["encoded"])
+        out.note(
+            f"key {made['name']}, id {made['id']}: set ELASTICSEARCH_API_KEY to it; it is not shown again"
+        )
+
+
+def _say_where_the_login_is() -> None:
+    from ranking.cli import _output as out
+    from ranking.settings import get_settings
+
+    record = get_settings().local_stack()
+    if credentials := record.get("elasticsearch_credentials"):
+        ca_certs = record.get("elasticsearch_ca_certs")
+        out.note(f"Elasticsearch: user and password are in {credentials}, the CA is {ca_certs}")
 
 
 def _names(engines: list[EngineName] | None) -> list[str]:

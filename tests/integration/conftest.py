@@ -16,6 +16,7 @@ from elasticsearch import Elasticsearch
 from ranking.errors import RankError
 from ranking.es import connect
 from ranking.settings import get_settings
+from tests.integration.secure_server import SecureServer, be_its_client, running
 
 SHARED = Path(os.environ.get("RANK_SHARED", "../shared"))
 
@@ -45,6 +46,21 @@ def es() -> Iterator[Elasticsearch]:
     client = connect()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def secure_server(es: Elasticsearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
+    """A cluster with TLS and logins, started on first use, beside the one of `es`."""
+    with running(tmp_path_factory.mktemp("secure")) as server:
+        yield server
+
+
+@pytest.fixture
+def secure(secure_server: SecureServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureServer]:
+    """For one test, the settings' cluster is the secure one, and the login its superuser's."""
+    be_its_client(secure_server, monkeypatch)
+    yield secure_server
+    get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -241,3 +242,14 @@ def test_reversing_a_step_twice_is_the_step(es, prefix) -> None:
     apply_steps(es, back)
     assert read_owned(es, prefix) == {}
     assert not es.indices.exists(index=history_index(prefix))  # apply_steps alone keeps no history
+
+
+def test_a_reader_waits_for_the_shard_of_a_history_that_was_just_made(es, prefix) -> None:
+    name, nowhere = history_index(prefix), {"index.routing.allocation.require._name": "nobody"}
+    fields = {"type": {"type": "keyword"}, "number": {"type": "integer"}}
+    es.indices.create(index=name, mappings={"properties": fields}, settings=nowhere, wait_for_active_shards=0)
+    anywhere = dict.fromkeys(nowhere)
+    later = Timer(1.0, es.indices.put_settings, kwargs={"index": name, "settings": anywhere})
+    later.start()
+    assert read_history(es, prefix) == []
+    later.join()

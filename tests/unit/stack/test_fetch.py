@@ -7,7 +7,7 @@ import pytest
 
 from ranking.errors import StackError
 from stack import fetch, kafka, paths
-from stack.elasticsearch import BUNDLES, resolve_version, unpack
+from stack.bundle import BUNDLES, resolve_version, unpack
 from stack.fetch import cached, verify
 
 NEVER = threading.Event()
