@@ -25,6 +25,7 @@ from ranking.profile import builtin_profiles
 from ranking.settings import get_settings
 from replay import compare_rankings, rank, read_log, verify, verify_live
 from replay.judgments import read_judgments
+from replay.significance import DIMENSIONS
 
 LATER_MS = 7 * DAY_MS
 
@@ -116,9 +117,12 @@ def run_demo(
     judgments = read_judgments(captures)
     profiles = builtin_profiles()
     before = rank(log, profiles[BASELINE])
-    comparisons = [compare_rankings(log, before, rank(log, profiles[name]), judgments) for name in CONTENDERS]
-    week_later = [rank(log, profiles[name], clock_shift_ms=LATER_MS) for name in (BASELINE, CONTENDERS[0])]
-    comparisons.append(compare_rankings(log, week_later[0], week_later[1], judgments))
+    sides = [(before, rank(log, profiles[name])) for name in CONTENDERS]
+    before, after = (rank(log, profiles[name], clock_shift_ms=LATER_MS) for name in (BASELINE, CONTENDERS[0]))
+    comparisons = [
+        compare_rankings(log, one, two, judgments, dimensions=DIMENSIONS)
+        for one, two in (*sides, (before, after))
+    ]
 
     from replay.reporting import write_report
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ranking.lint import lint_body
     from ranking.profile import Profile, builtin_profiles, find_profile, load_profile
     from ranking.query import search_body
+    from ranking.recorder import Recorder
     from ranking.search import Searcher
     from ranking.settings import Settings, get_settings
 
@@ -26,6 +27,7 @@ _HOME = {
     "Freshness": "freshness",
     "Profile": "profile",
     "RankError": "errors",
+    "Recorder": "recorder",
     "Searcher": "search",
     "Settings": "settings",
     "bound": "formula",
@@ -49,6 +51,7 @@ __all__ = [
     "Freshness",
     "Profile",
     "RankError",
+    "Recorder",
     "Searcher",
     "Settings",
     "bound",

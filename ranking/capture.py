@@ -7,11 +7,16 @@ every match. Files are Parquet, one row per search, partitioned by UTC day, writ
     DIR/searches/day=2026-11-20/part-….parquet     item columns are lists of equal length
     DIR/events/day=2026-11-20/part-….parquet       clicks, one row each
     DIR/profiles/HASH.json                         the formula behind each `profile_hash`
+
+A search imported from a log that holds shown ids alone has `source` (the format's name), an empty
+`profile_hash`, items with `rel` NaN, `window` 0 and `rel_floor` infinite: nothing outside is proven to rank
+below anything. What the other log did not say (`total_hits`, scores, components) is None, null in the file.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import uuid
 from collections import defaultdict
@@ -27,7 +32,8 @@ import pyarrow.parquet as pq
 from ranking.errors import InputError
 from ranking.profile import Profile, parse_profile
 
-SCHEMA_VERSION = 2  # 2 adds columns of extras; 1 is read too
+SCHEMA_VERSION = 3  # 2 adds columns of extras, 3 adds `source` and allows nulls; 1 and 2 are read too
+NOTHING_PROVEN = float("inf")  # a rel_floor: what was not captured may be arbitrarily relevant
 EXTRA = "x."  # prefix of an extra field's column
 
 
@@ -36,7 +42,7 @@ class CapturedItem:
     """One candidate of a search; values as the server held them at that moment."""
 
     item_id: str
-    rel: float  # float32 value: relevance of the base query
+    rel: float  # float32 value: relevance of the base query; NaN where unknown
     rank: int | None = None  # 1-based place on the served page; None where not served
     score: float | None = None  # float32 value: the score as served; None where not served
     image_score: float | None = None
@@ -56,10 +62,10 @@ class CaptureRecord:
     now_ms: int  # the clock that entered the formula, epoch ms
     index: str
     profile: str  # name
-    profile_hash: str  # of the profile as resolved for the platform
+    profile_hash: str  # of the profile as resolved for the platform; empty where unknown
     k: int  # length of the page asked for
-    total_hits: int
-    window: int  # how many of the most relevant documents were asked for
+    total_hits: int | None  # None where unknown
+    window: int  # how many of the most relevant documents were asked for; 0: the page alone
     rel_floor: float | None  # float32 value: nothing outside the items is more relevant; None: all are in
     items: tuple[CapturedItem, ...]
     platform: str | None = None
@@ -69,6 +75,12 @@ class CaptureRecord:
     filters: Mapping[str, Any] = field(default_factory=dict)
     n_shards: int = 1
     took_ms: int = 0
+    source: str | None = None  # format it was imported from, such as "ubi"; None where captured as served
+
+    @property
+    def shown_only(self) -> bool:
+        """Whether it holds shown ids without relevance: candidates must be rebuilt before a replay."""
+        return self.source is not None and not any(item.rel == item.rel for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ class Event:
     search_id: str
     item_id: str
     action: str  # "click", "purchase", as in UBI
-    rank: int  # 1-based place at which it was shown
+    rank: int | None  # 1-based place at which it was shown; None where the log does not say
     at_ms: int
     simulated: bool = False
 
@@ -95,6 +107,8 @@ _ITEM_TYPES: dict[str, pa.DataType] = {
     "ai_prob": pa.float32(),
 }
 ITEM_COLUMNS = tuple(_ITEM_TYPES)
+_SPLIT = ("rel", "score", "image_score", "created_ms")
+_REL = ITEM_COLUMNS.index("rel")
 _EXTRA_TYPES = (pa.list_(pa.float64()), pa.list_(pa.string()))
 
 SEARCH_SCHEMA = pa.schema(
@@ -117,11 +131,12 @@ SEARCH_SCHEMA = pa.schema(
         ("rel_floor", pa.float32()),
         ("n_shards", pa.int32()),
         ("took_ms", pa.int32()),
+        ("source", pa.string()),
         *((name, pa.list_(kind)) for name, kind in _ITEM_TYPES.items()),
     ]
 )
 
-_ADDED_LATER = ("arm",)  # null in files that were written before
+ADDED_LATER = ("arm", "source")  # null in files that were written before
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -178,24 +193,7 @@ def read_table(folder: Path, kind: str, schema: pa.Schema) -> pa.Table:
     Raises:
         InputError: a file is not Parquet, or lacks a column of the schema.
     """
-    tables = []
-    for path in sorted((folder / kind).glob("day=*/*.parquet")):
-        if path.name.startswith("."):
-            continue
-        try:
-            table = pq.ParquetFile(path).read()
-        except (pa.ArrowInvalid, OSError) as e:
-            raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
-        for name in _ADDED_LATER:
-            if name in schema.names and name not in table.column_names:
-                nulls = pa.nulls(table.num_rows, schema.field(name).type)
-                table = table.append_column(schema.field(name), nulls)
-        lacking = [name for name in schema.names if name not in table.column_names]
-        if lacking:
-            raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
-        extras = [name for name in table.column_names if name.startswith(EXTRA)]
-        wanted = table.select([*schema.names, *extras])
-        tables.append(wanted.cast(pa.schema([*schema, *(wanted.schema.field(name) for name in extras)])))
+    tables = list(_read_parts(folder, kind, schema))
     if not tables:
         return schema.empty_table()
     try:
@@ -206,23 +204,52 @@ def read_table(folder: Path, kind: str, schema: pa.Schema) -> pa.Table:
         ) from e
 
 
+def _read_parts(folder: Path, kind: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The files of one kind, one at a time, each with the schema's columns and those of its extra fields."""
+    for path in sorted((folder / kind).glob("day=*/*.parquet")):
+        if path.name.startswith("."):
+            continue
+        try:
+            table = pq.ParquetFile(path).read()
+        except (pa.ArrowInvalid, OSError) as e:
+            raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
+        for name in ADDED_LATER:
+            if name in schema.names and name not in table.column_names:
+                nulls = pa.nulls(table.num_rows, schema.field(name).type)
+                table = table.append_column(schema.field(name), nulls)
+        lacking = [name for name in schema.names if name not in table.column_names]
+        if lacking:
+            raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
+        extras = [name for name in table.column_names if name.startswith(EXTRA)]
+        wanted = table.select([*schema.names, *extras])
+        yield wanted.cast(pa.schema([*schema, *(wanted.schema.field(name) for name in extras)]))
+
+
 def read_captures(folder: Path) -> Iterator[CaptureRecord]:
-    """The records of a capture folder as objects; `replay.log` reads the same files as arrays.
+    """The records of a capture folder as objects, a file at a time; `replay.log` reads them as arrays.
 
     Raises:
         InputError: there are none, or a file is broken.
     """
-    table = read_table(folder, "searches", SEARCH_SCHEMA)
-    if table.num_rows == 0:
+    empty = True
+    for table in _read_parts(folder, "searches", SEARCH_SCHEMA):
+        for record in _records(table):
+            empty = False
+            yield record
+    if empty:
         raise InputError(
             f"no captured searches in {folder}", hint="capture some with `rank-cli replay record`"
         )
+
+
+def _records(table: pa.Table) -> Iterator[CaptureRecord]:
     for batch in table.to_batches(max_chunksize=256):
         for row in batch.to_pylist():
             columns = [row.pop(name) for name in ITEM_COLUMNS]
             extras = {name.removeprefix(EXTRA): row.pop(name) for name in list(row) if name.startswith(EXTRA)}
             row.pop("schema_version")
             row["filters"] = json.loads(row["filters"] or "{}")
+            columns[_REL] = [math.nan if rel is None else rel for rel in columns[_REL]]
             items = tuple(
                 CapturedItem(**dict(zip(ITEM_COLUMNS, values, strict=True)), extras=_extras_of(extras, i))
                 for i, values in enumerate(zip(*columns, strict=True))
@@ -256,6 +283,7 @@ def _search_row(record: CaptureRecord) -> dict[str, Any]:
     row["filters"] = json.dumps(dict(record.filters), sort_keys=True)
     for name in ITEM_COLUMNS:
         row[name] = [getattr(item, name) for item in record.items]
+    row["rel"] = [None if math.isnan(rel) else rel for rel in row["rel"]]
     for name in sorted({name for item in record.items for name in item.extras}):
         row[EXTRA + name] = [item.extras.get(name) for item in record.items]
     return row
@@ -281,11 +309,29 @@ def _day(ms: int) -> str:
 
 
 def _write_part(folder: Path, table: pa.Table) -> None:
+    """One new file, there whole or not at all: `*.parquet` never matches the one being written."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"part-{uuid.uuid4().hex}.parquet"
-    hidden = folder / f".{name}"
-    pq.write_table(table, hidden, compression="zstd")
-    hidden.replace(folder / name)
+    hidden = folder / f".{name}.partial"
+    try:
+        pq.write_table(table, hidden, compression="zstd", **_encodings(table.schema))
+        hidden.replace(folder / name)
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Byte-stream split for numbers that hardly repeat: a fifth less on disk than a dictionary of them."""
+    split = {f"{name}.list.element" for name in _SPLIT if name in schema.names}
+    if not split:
+        return {}
+    columns = [
+        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in schema
+    ]
+    return {
+        "use_dictionary": [name for name in columns if name not in split],
+        "use_byte_stream_split": sorted(split),
+    }
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

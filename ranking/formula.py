@@ -74,17 +74,35 @@ def score_parts(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.int
         docs: the candidates, with the columns that the profile's factors read.
         now_ms: the clock of the request, epoch ms; one for all, or one per document.
     """
-    nested = profile.execution == "function_score"
-    no_ai = np.full(len(docs), np.nan) if docs.ai_prob is None else docs.ai_prob.astype(np.float64)
-    image = profile.image.image(docs.image_score.astype(np.float64), no_ai)
-    fresh = np.ones(len(docs))
-    if profile.freshness is not None:
-        fresh = profile.freshness.score(docs.created_ms, now_ms)
-        if nested and profile.freshness.missing != 1:
-            fresh = np.where(np.isnan(docs.created_ms), float(np.float32(profile.freshness.missing)), fresh)
-    factors = tuple(factor.values(docs.columns, f32_weights=nested) for factor in profile.factors)
-    combined, final = _combine(profile, docs.rel.astype(np.float64), image, fresh, factors)
+    image, fresh, factors = (
+        image_term(profile, docs),
+        freshness_factor(profile, docs, now_ms),
+        factor_values(profile, docs),
+    )
+    combined, final = combine(profile, docs.rel.astype(np.float64), image, fresh, factors)
     return Parts(docs.rel, image, combined, fresh, factors, final)
+
+
+def image_term(profile: Profile, docs: Candidates) -> F64:
+    """The image term of each candidate, in [0, 1], shape (n_docs,)."""
+    no_ai = np.full(len(docs), np.nan) if docs.ai_prob is None else docs.ai_prob.astype(np.float64)
+    return profile.image.image(docs.image_score.astype(np.float64), no_ai)
+
+
+def freshness_factor(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.int64]) -> F64:
+    """The freshness factor of each candidate, in [0, 1], shape (n_docs,)."""
+    if profile.freshness is None:
+        return np.ones(len(docs))
+    fresh = profile.freshness.score(docs.created_ms, now_ms)
+    if profile.execution == "function_score" and profile.freshness.missing != 1:
+        fresh = np.where(np.isnan(docs.created_ms), float(np.float32(profile.freshness.missing)), fresh)
+    return fresh
+
+
+def factor_values(profile: Profile, docs: Candidates) -> tuple[F64, ...]:
+    """The value of each other factor for each candidate, arrays of shape (n_docs,)."""
+    nested = profile.execution == "function_score"
+    return tuple(factor.values(docs.columns, f32_weights=nested) for factor in profile.factors)
 
 
 def final_scores(profile: Profile, docs: Candidates, now_ms: int | NDArray[np.int64]) -> F32:
@@ -107,11 +125,19 @@ def bound(profile: Profile, rel_floor: F32) -> F32:
     highest = tuple(
         ones * (float(np.float32(factor.highest)) if nested else factor.highest) for factor in profile.factors
     )
-    return _combine(profile, rel_floor.astype(np.float64), ones * profile.image.highest, ones, highest)[1]
+    return combine(profile, rel_floor.astype(np.float64), ones * profile.image.highest, ones, highest)[1]
 
 
-def _combine(profile: Profile, rel: F64, image: F64, fresh: F64, factors: Sequence[F64]) -> tuple[F64, F32]:
-    """Combined and final score, in the order and with the casts of the execution."""
+def combine(profile: Profile, rel: F64, image: F64, fresh: F64, factors: Sequence[F64]) -> tuple[F64, F32]:
+    """Combined and final score, in the order and with the casts of the execution.
+
+    Args:
+        profile: resolved for its platform.
+        rel: float32 values, widened, shape (n_docs,).
+        image: from `image_term`.
+        fresh: from `freshness_factor`.
+        factors: from `factor_values`.
+    """
     with np.errstate(under="ignore", over="ignore"):
         if profile.execution == "function_score":
             combined = _image_node(profile.image, rel, image)

@@ -137,7 +137,7 @@ class Searcher:
         for _ in range(_PAIR_ATTEMPTS):
             served, window = self._msearch(bodies)
             page, most_relevant = read_page(served, profile), read_page(window, profile)
-            if _same_moment(page.items, most_relevant.items):
+            if same_moment(page.items, most_relevant.items):
                 break
         else:
             raise ServerError(
@@ -218,6 +218,7 @@ def _optional_f32(value: float | None) -> float | None:
     return None if value is None else _f32(value)
 
 
-def _same_moment(page: Sequence[CapturedItem], window: Sequence[CapturedItem]) -> bool:
+def same_moment(page: Sequence[CapturedItem], window: Sequence[CapturedItem]) -> bool:
+    """Whether the items that both hold have the same relevance, bit for bit."""
     rel = {item.item_id: item.rel for item in window}
     return all(rel.get(item.item_id, item.rel) == item.rel for item in page)

@@ -71,8 +71,8 @@ class Certificate:
 class PointInTime:
     """A point in time of an index, opened anew when it is older than `max_age_s`."""
 
-    def __init__(self, es: Elasticsearch, index: str, max_age_s: float = 1.0) -> None:
-        self._es, self._index, self._max_age_s = es, index, max_age_s
+    def __init__(self, es: Elasticsearch, index: str, max_age_s: float = 1.0, keep_alive: str = "1m") -> None:
+        self._es, self._index, self._max_age_s, self._keep_alive = es, index, max_age_s, keep_alive
         self._lock = threading.Lock()
         self._id: str | None = None
         self._opened = 0.0
@@ -83,8 +83,15 @@ class PointInTime:
             if self._id is None or time.monotonic() - self._opened > self._max_age_s:
                 self._opened = time.monotonic()
                 with server_errors(f"open a point in time of {self._index}"):
-                    self._id = str(self._es.open_point_in_time(index=self._index, keep_alive="1m")["id"])
+                    self._id = str(
+                        self._es.open_point_in_time(index=self._index, keep_alive=self._keep_alive)["id"]
+                    )
             return self._id
+
+    def forget(self) -> None:
+        """Open another one the next time; for one that the server no longer knows."""
+        with self._lock:
+            self._id = None
 
     def close(self) -> None:
         """Give it back."""

@@ -1,27 +1,41 @@
-"""Baseline against contender: each measure's difference with n, an interval and a p value, by platform.
+"""Baseline against contender: each measure's difference with n, an interval and a p value, by segment.
 
-Searches of one query are not independent, so the standard error of a mean difference is clustered by query
-text (Liang and Zeger, 1986, with the G/(G-1) correction) and the t distribution has G-1 degrees of freedom.
-p values of one comparison are adjusted together (Benjamini and Hochberg, 1995).
+Searches of one query are not independent: every test takes the query text as its unit or its cluster
+(replay/significance). p values of one comparison are adjusted together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from ranking.clock import DAY_MS
+from ranking.errors import InputError
 from ranking.freshness import Freshness
 from replay import measures
 from replay.engine import Ranking
+from replay.finite import finite
 from replay.judgments import Judgments
 from replay.log import CaptureLog
+from replay.significance import (
+    ALL,
+    TESTS,
+    Segment,
+    adjust,
+    assess,
+    cluster,
+    clustered_interval,
+    days_needed,
+    minimum_effect,
+    segments,
+    unit_of,
+)
 
 F64 = NDArray[np.float64]
-ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +43,34 @@ class Difference:
     """One measure in one segment."""
 
     measure: str  # such as nDCG@10
-    segment: str  # "all", or a platform
+    segment: str  # "all", or a platform, a category, a band of frequency
     n: int  # searches
-    n_queries: int  # distinct query texts: the clusters
+    n_queries: int  # distinct query texts, or users: the clusters
     baseline: float
     contender: float
     delta: float  # contender - baseline
     low: float | None  # 95 % interval of delta; None where there are fewer than two queries
     high: float | None
     p: float | None  # two-sided, adjusted over the whole comparison
+    dimension: str = ALL  # "all", "platform", "category", "frequency"
+    test: str = "clustered"
+    unit: str = "search"  # what baseline, contender and delta are means over: every search, or "query"
+    p_raw: float | None = None  # not adjusted
+    detectable: float | None = None  # smallest delta that these searches find with probability 0.8
 
     @property
     def significant(self) -> bool:
         """Whether the adjusted p value is below 0.05."""
         return self.p is not None and self.p < 0.05
+
+    def days_needed(self, effect: float, days: float) -> float | None:
+        """Days of log until a relative change of the baseline, such as 0.01, is detectable.
+
+        Args:
+            effect: the relative change.
+            days: how long this log took; traffic and the mix of queries stay as they were.
+        """
+        return days_needed(effect * self.baseline, self.detectable, days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +85,19 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """How much of the baseline's page is on the contender's, in one segment."""
+
+    measure: str  # overlap@k or RBO@k
+    dimension: str
+    segment: str
+    n: int  # searches
+    mean: float
+    low: float | None  # 95 % interval, clustered by query
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two rankings of the same searches."""
 
@@ -68,6 +109,11 @@ class Comparison:
     entered: F64  # (n_searches,): items of the contender's first k that the baseline's lack
     proven: int  # searches whose first k are proven under both sides
     simulated_judgments: bool
+    agreements: Sequence[Agreement] = ()
+    test: str = "clustered"
+    adjustment: str = "bh"
+    clusters: str = "query"  # or user
+    days: float = 1.0  # from the first to the last search, at least one
 
     def difference(self, measure: str, segment: str = ALL) -> Difference:
         """One row of the table.
@@ -81,7 +127,11 @@ class Comparison:
         raise KeyError(f"{measure} in {segment}")
 
     def as_dict(self) -> dict[str, Any]:
-        """As one JSON object."""
+        """As one JSON object; what is undefined is None."""
+        found: dict[str, Any] = finite(self._fields())
+        return found
+
+    def _fields(self) -> dict[str, Any]:
         return {
             "k": self.k,
             "baseline": self.baseline.profile.name,
@@ -91,107 +141,226 @@ class Comparison:
             "proven": self.proven,
             "entered_per_search": float(self.entered.mean()),
             "simulated_judgments": self.simulated_judgments,
+            "test": self.test,
+            "adjustment": self.adjustment,
+            "clusters": self.clusters,
+            "days": self.days,
             "differences": [asdict(row) for row in self.differences],
+            "agreements": [asdict(row) for row in self.agreements],
         }
 
 
 def compare_rankings(
-    log: CaptureLog, baseline: Ranking, contender: Ranking, judgments: Judgments | None, *, k: int = 10
+    log: CaptureLog,
+    baseline: Ranking,
+    contender: Ranking,
+    judgments: Judgments | None,
+    *,
+    k: int = 10,
+    chosen: Sequence[measures.Measure] | None = None,
+    dimensions: Sequence[str] = ("platform",),
+    test: str = "clustered",
+    adjustment: str = "bh",
+    clusters: str = "query",
+    seed: int = 20240927,
 ) -> Comparison:
-    """Measure both rankings of a log at k."""
-    found = measure_all(log, baseline, contender, judgments, k)
-    rows = []
-    for measure in found:
-        rows.append(_difference(log, measure, ALL, np.arange(len(log))))
-        for platform, searches in log.groups("platform"):
-            if platform is not None:
-                rows.append(_difference(log, measure, platform, searches))
+    """Measure both rankings of a log.
+
+    Args:
+        log: the captured searches.
+        baseline: one side.
+        contender: the other.
+        judgments: grades, where there are any.
+        k: length of the page for agreement and proof, and of the usual measures.
+        chosen: what to measure; None for the usual measures at k.
+        dimensions: of platform, category, frequency.
+        test: clustered, t, wilcoxon, randomization or bca; see replay/significance/paired.py.
+        adjustment: of the p values of this comparison: bh, holm or none.
+        clusters: what moves together: searches of one query, or of one user (without a user: each alone).
+        seed: of the tests that draw.
+
+    Raises:
+        InputError: no such test, dimension or adjustment; a measure lacks judgments or a field.
+    """
     need = np.minimum(k, np.diff(log.offsets))
-    proven = (baseline.exact_k >= need) & (contender.exact_k >= need)
+    return compare_values(
+        log,
+        baseline,
+        contender,
+        found=measure_all(log, baseline, contender, judgments, k=k, chosen=chosen),
+        agreed=agreement(log, baseline, contender, k),
+        entered=measures.entered(log, baseline, contender, k),
+        proven=(baseline.exact_k >= need) & (contender.exact_k >= need),
+        k=k,
+        dimensions=dimensions,
+        test=test,
+        adjustment=adjustment,
+        clusters=clusters,
+        seed=seed,
+        simulated_judgments=judgments is not None and judgments.simulated,
+    )
+
+
+def agreement(log: CaptureLog, baseline: Ranking, contender: Ranking, k: int) -> dict[str, F64]:
+    """By name, how much of the two pages is the same, per search."""
+    return {
+        f"overlap@{k}": measures.overlap(log, baseline, contender, k),
+        f"RBO@{k}": measures.rbo(log, baseline, contender, k),
+    }
+
+
+def compare_values(
+    log: CaptureLog,
+    baseline: Ranking,
+    contender: Ranking,
+    *,
+    found: list[Measure],
+    agreed: Mapping[str, F64],
+    entered: F64,
+    proven: NDArray[np.bool_],
+    k: int,
+    dimensions: Sequence[str],
+    test: str,
+    adjustment: str,
+    clusters: str,
+    seed: int,
+    simulated_judgments: bool,
+) -> Comparison:
+    """The comparison over values that were computed per search; `compare_rankings` says what is what.
+
+    Of `log`, only what the segments read is looked at, so it need not hold the candidates.
+
+    Raises:
+        InputError: no such test, dimension or adjustment.
+    """
+    if test not in TESTS:
+        raise InputError(f"there is no test {test!r}", hint=f"there are {', '.join(TESTS)}")
+    rng = np.random.default_rng(seed)
+    units = _units(log, clusters)
+    parts = list(segments(log, dimensions))
+    rows = [_difference(units, measure, segment, test, rng) for measure in found for segment in parts]
+    adjusted = adjust([row.p_raw for row in rows], adjustment)
     return Comparison(
         k=k,
         baseline=baseline,
         contender=contender,
         measures=found,
-        differences=_adjust(rows),
-        entered=measures.entered(log, baseline, contender, k),
+        differences=[replace(row, p=p) for row, p in zip(rows, adjusted, strict=True)],
+        entered=entered,
         proven=int(proven.sum()),
-        simulated_judgments=judgments is not None and judgments.simulated,
+        simulated_judgments=simulated_judgments,
+        agreements=[
+            _agreement(units, name, values, part) for name, values in agreed.items() for part in parts
+        ],
+        test=test,
+        adjustment=adjustment,
+        clusters=clusters,
+        days=max(1.0, float(np.ptp(log.searches["now_ms"])) / DAY_MS),
     )
 
 
 def measure_all(
-    log: CaptureLog, baseline: Ranking, contender: Ranking, judgments: Judgments | None, k: int
+    log: CaptureLog,
+    baseline: Ranking,
+    contender: Ranking,
+    judgments: Judgments | None,
+    *,
+    k: int,
+    chosen: Sequence[measures.Measure] | None = None,
 ) -> list[Measure]:
-    """Every measure at k, under both sides."""
-    sides = (baseline, contender)
-    found = []
-    if judgments is not None:
-        before, after = (measures.ndcg(log, side, judgments, k) for side in sides)
-        found.append(Measure(f"nDCG@{k}", "", "higher", before, after))
-    before, after = (measures.image_score(log, side, k) for side in sides)
-    found.append(Measure(f"image_score@{k}", "", "higher", before, after))
+    """Measures under both sides: the chosen ones, or nDCG, image score, freshness and age at k.
+
+    Freshness without parameters is taken under one curve for both: the baseline's, or else the contender's.
+    """
     curve = baseline.profile.freshness or contender.profile.freshness
-    if isinstance(curve, Freshness):
-        before, after = (measures.freshness(log, side, curve, k) for side in sides)
-        found.append(Measure(f"freshness@{k}", "", "higher", before, after))
-    before, after = (measures.age_days(log, side, k) for side in sides)
-    found.append(Measure(f"age@{k}", "days", "lower", before, after))
+    if chosen is None:
+        usual = ["nDCG"] * (judgments is not None) + ["image_score"] + ["freshness"] * (curve is not None)
+        chosen = [measures.measure(f"{name}@{k}") for name in (*usual, "age")]
+    found = []
+    for one in chosen:
+        if one.family == "freshness" and not one.params and isinstance(curve, Freshness):
+            one = measures.freshness_under(curve, one.cutoff)  # noqa: PLW2901
+        before, after = (one.values(log, side, judgments) for side in (baseline, contender))
+        found.append(Measure(one.name, one.unit, one.better, before, after))
     return found
 
 
-def clustered_interval(delta: F64, clusters: NDArray[Any]) -> tuple[float | None, float | None, float | None]:
-    """95 % interval of the mean of `delta` and the two-sided p value, clustered.
-
-    Args:
-        delta: one difference per search, shape (n,), no NaN.
-        clusters: the cluster of each, shape (n,).
-
-    Returns:
-        low, high, p; all None for fewer than two clusters. Where every difference is the same, the interval
-        has no width, and p is 1 for a difference of zero and 0 for any other.
-    """
-    codes = np.unique(clusters.astype(str), return_inverse=True)[1]
-    n_clusters = int(codes.max(initial=-1)) + 1
-    if n_clusters < 2:
-        return None, None, None
-    mean = float(delta.mean())
-    sums = np.bincount(codes, weights=delta - mean)
-    error = float(np.sqrt((sums**2).sum() * n_clusters / (n_clusters - 1)) / len(delta))
-    if error == 0.0:
-        return mean, mean, 1.0 if mean == 0.0 else 0.0
-    reach = float(stats.t.ppf(0.975, n_clusters - 1)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, n_clusters - 1))
-    return mean - reach, mean + reach, p
+def _units(log: CaptureLog, clusters: str) -> NDArray[np.int64]:
+    """The cluster of each search as a whole number, (n_searches,)."""
+    if clusters not in ("query", "user"):
+        raise InputError(f"searches cannot be clustered by {clusters!r}", hint="by query or user")
+    values = log.searches["query" if clusters == "query" else "user_id"].astype(object)
+    alone = np.array([value is None for value in values])
+    names = values.copy()
+    names[alone] = ""
+    codes: NDArray[np.int64] = np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
+    codes[alone] = codes.max(initial=0) + 1 + np.arange(alone.sum())
+    return codes
 
 
-def _difference(log: CaptureLog, measure: Measure, segment: str, searches: NDArray[np.int64]) -> Difference:
+def _difference(
+    units: NDArray[np.int64],
+    measure: Measure,
+    segment: Segment,
+    test: str,
+    rng: np.random.Generator,
+) -> Difference:
+    dimension, name, searches = segment
     before, after = measure.baseline[searches], measure.contender[searches]
     defined = ~(np.isnan(before) | np.isnan(after))
-    before, after = before[defined], after[defined]
-    queries = log.searches["query"][searches][defined]
+    before, after, units = before[defined], after[defined], units[searches][defined]
+    unit = unit_of(test)
     if not len(before):
         nan = float("nan")
-        return Difference(measure.name, segment, 0, 0, nan, nan, nan, None, None, None)
-    low, high, p = clustered_interval(after - before, queries)
+        return Difference(measure.name, name, 0, 0, nan, nan, nan, None, None, None, dimension, test, unit)
+    one, two, delta = (cluster(values, units) for values in (before, after, after - before))
+    outcome = assess(delta, test, rng)
+    means = [float(side.means.mean()) if unit == "query" else side.mean for side in (one, two, delta)]
+    error = (
+        float(delta.means.std(ddof=1) / np.sqrt(delta.n)) if unit == "query" and delta.n > 1 else delta.error
+    )
     return Difference(
         measure=measure.name,
-        segment=segment,
+        segment=name,
         n=len(before),
-        n_queries=len(set(queries)),
-        baseline=float(before.mean()),
-        contender=float(after.mean()),
-        delta=float((after - before).mean()),
-        low=low,
-        high=high,
-        p=p,
+        n_queries=delta.n,
+        baseline=means[0],
+        contender=means[1],
+        delta=means[2],
+        low=outcome.low,
+        high=outcome.high,
+        p=outcome.p,
+        dimension=dimension,
+        test=test,
+        unit=unit,
+        p_raw=outcome.p,
+        detectable=minimum_effect(error, delta.n - 1),
     )
 
 
-def _adjust(rows: list[Difference]) -> list[Difference]:
-    tested = [i for i, row in enumerate(rows) if row.p is not None]
-    if not tested:
-        return rows
-    adjusted = stats.false_discovery_control([rows[i].p for i in tested], method="bh")
-    by_row = dict(zip(tested, adjusted, strict=True))
-    return [replace(row, p=float(by_row[i])) if i in by_row else row for i, row in enumerate(rows)]
+def _agreement(
+    units: NDArray[np.int64],
+    name: str,
+    values: F64,
+    segment: Segment,
+) -> Agreement:
+    searches = segment.searches
+    searches = searches[~np.isnan(values[searches])]
+    mine = values[searches]
+    low, high, _ = clustered_interval(mine, units[searches])
+    mean = float(mine.mean()) if len(mine) else float("nan")
+    return Agreement(name, segment.dimension, segment.name, len(mine), mean, low, high)
+
+
+__all__ = [
+    "ALL",
+    "Agreement",
+    "Comparison",
+    "Difference",
+    "Measure",
+    "agreement",
+    "clustered_interval",
+    "compare_rankings",
+    "compare_values",
+    "measure_all",
+]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
 from ranking.capture import EVENT_SCHEMA, read_table
+from replay.checks import check_log
 from replay.compare import Comparison
 from replay.judgments import Judgments
 from replay.live import LiveParity
 from replay.log import CaptureLog
 from replay.parity import Parity
-from replay.report import ItemCard, build_report, fetch_item_cards, shown_items
+from replay.report import ItemCard, build_report, fetch_item_cards, shown_items, summary_markdown
+from replay.report.html_file import write_atomically
 
 
 def write_report(
@@ -45,9 +48,11 @@ def write_report(
     """
     cards: dict[str, ItemCard] = {}
     if es is not None:
-        shown = shown_items(log, comparisons)
-        for index, _searches in log.groups("index"):
-            cards |= fetch_item_cards(es, index, shown, photo_root=photo_root)
+        shown, with_photo = shown_items(log, comparisons)
+        others = set(shown).difference(with_photo)
+        for index in (name for name, _searches in log.groups("index") if name):
+            cards |= fetch_item_cards(es, index, others)
+            cards |= fetch_item_cards(es, index, with_photo, photo_root=photo_root)
     return build_report(
         log,
         comparisons,
@@ -58,7 +63,34 @@ def write_report(
         out=out,
         simulated_clicks=has_simulated_clicks(folder),
         currency=currency,
+        checks=check_log(log, folder),
     )
+
+
+def write_summary(
+    log: CaptureLog,
+    folder: Path,
+    comparisons: Sequence[Comparison],
+    parity: Parity,
+    *,
+    live: LiveParity | None,
+    out: Path,
+    report: Path | None = None,
+) -> Path:
+    """Write the Markdown summary of a capture folder; `report` is linked as its folder sees it."""
+    link = None
+    if report is not None:
+        link = Path(os.path.relpath(report.resolve(), out.resolve().parent)).as_posix()
+    text = summary_markdown(
+        log,
+        comparisons,
+        parity,
+        live,
+        simulated_clicks=has_simulated_clicks(folder),
+        checks=check_log(log, folder),
+        link=link,
+    )
+    return write_atomically(out, text)
 
 
 def has_simulated_clicks(folder: Path) -> bool:

@@ -27,6 +27,7 @@ app = typer.Typer(
 def full_app() -> typer.Typer:
     """The application with every noun registered."""
     from ranking.cli import (
+        ab,
         apply_boost,
         boost,
         demo,
@@ -44,7 +45,7 @@ def full_app() -> typer.Typer:
     app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
     boost.app.command("plan-execution")(plan.plan_execution)
-    for noun in (stack, templates, index, boost, scorer, ingest, replay):
+    for noun in (stack, templates, index, boost, scorer, ingest, replay, ab):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

@@ -110,3 +110,20 @@ def duration(text: str, option: str) -> int:
         return parse_duration(text)
     except ValueError as e:
         raise InputError(f"{option}: {e}") from None
+
+
+def relative_change(text: str, option: str) -> float:
+    """A relative change such as `2%` or `0.02`.
+
+    Raises:
+        InputError: not a number, 0, or ten times and more.
+    """
+    from ranking.errors import InputError
+
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < abs(value) < 10:
+        raise InputError(f"{option} {text!r} is no relative change", hint=f"for example {option} 2% or 0.02")
+    return value

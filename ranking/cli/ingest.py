@@ -121,8 +121,8 @@ def ingest_publish(
 
     Example: rank-cli ingest publish items.jsonl
     """
+    from ranking.kafka import bootstrap_of
     from scorer.ingest import publish, read_jsonl
-    from scorer.ingest.kafka import bootstrap_of
 
     total = sum(1 for _ in read_jsonl(file))  # a wrong line is found before anything is sent
     with out.progress("published", total) as advance:
@@ -144,8 +144,8 @@ def dlq_list(
 
     Example: rank-cli ingest dlq list --limit 5 --format json
     """
+    from ranking.kafka import bootstrap_of
     from scorer.ingest import dead_letter_topic, read_dead_letters
-    from scorer.ingest.kafka import bootstrap_of
 
     name = dead_letter_topic(topic)
     letters, total = read_dead_letters(bootstrap_of(), name, limit=limit)

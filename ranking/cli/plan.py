@@ -41,7 +41,7 @@ def plan_execution(
     seen: dict[str, Asked] = {}
     for record in read_captures(captures):
         seen.setdefault(
-            record.query, Asked(record.query, record.now_ms, dict(record.filters), record.total_hits)
+            record.query, Asked(record.query, record.now_ms, dict(record.filters), record.total_hits or 0)
         )
     plan = measure(
         connect(), index_name(index), found, list(seen.values()), rounds=rounds, per_class=per_class

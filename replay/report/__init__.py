@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from replay.report.cards import ItemCard, fetch_item_cards
 from replay.report.page import build_report
-from replay.report.selection import shown_items
+from replay.report.selection import Limits, shown_items
 from replay.report.summary import summary_markdown
 
-__all__ = ["ItemCard", "build_report", "fetch_item_cards", "shown_items", "summary_markdown"]
+__all__ = ["ItemCard", "Limits", "build_report", "fetch_item_cards", "shown_items", "summary_markdown"]

@@ -1,27 +1,10 @@
-"use strict";
-/* The formula of ranking/formula.py in the browser, rounding where the server rounds (Math.fround),
-   then a ranking with its proven depth, then the measures of replay/measures.py. Nothing here touches the page. */
-
-const DAY_MS = 86400000;
-
-function mean(values) {
-  let total = 0;
-  let n = 0;
-  for (const value of values) {
-    if (value !== null && !Number.isNaN(value)) {
-      total += value;
-      n += 1;
-    }
-  }
-  return n ? total / n : NaN;
-}
-
-/* ---- the formula ---------------------------------------------------------------------------- */
+/* The formula of ranking/formula.py in the browser, rounding where the server rounds (Math.fround).
+   Nothing here touches the page. `formula` is what replay/report/formulas.py writes. */
 
 /** Freshness factor in [0, 1]; a document without a date has a factor of its own, 1 unless the profile says. */
 function freshnessFactor(fresh, createdMs, nowMs) {
   if (!fresh) return 1;
-  if (createdMs === null || Number.isNaN(createdMs)) return fresh.undated;
+  if (Number.isNaN(createdMs)) return fresh.undated;
   const distance = Math.max(0, Math.abs(createdMs - nowMs) - fresh.offset_ms);
   const scale = fresh.scale_ms;
   if (fresh.curve === "gauss") {
@@ -31,6 +14,26 @@ function freshnessFactor(fresh, createdMs, nowMs) {
   if (fresh.curve === "exp") return Math.exp((fresh.ln_decay / scale) * distance);
   const shape = scale / (1 - fresh.decay);
   return Math.max(0, (shape - distance) / shape);
+}
+
+function transformed(transform, x) {
+  if (transform.type === "power") return Math.pow(x, transform.exponent);
+  if (transform.type === "sigmoid") return 1 / (1 + Math.exp(-transform.steepness * (x - transform.center)));
+  if (transform.type === "piecewise") {
+    const [first, last] = [transform.points[0], transform.points[transform.points.length - 1]];
+    if (x <= first[0]) return first[1];
+    for (const [x0, y0, slope, x1] of transform.pieces) if (x < x1) return y0 + slope * (x - x0);
+    return last[1];
+  }
+  return x;
+}
+
+/** The image term: `missing` where unscored, then the AI rule, then the transform. */
+function imageTerm(formula, imageScore, aiProb) {
+  let x = Number.isNaN(imageScore) ? formula.missing : imageScore;
+  const { ai } = formula;
+  if (ai && aiProb > ai.above) x = ai.cap === null ? ai.neutral : Math.min(x, ai.cap);
+  return transformed(formula.transform, x);
 }
 
 /** Relevance and image together. function_score is a node of its own and casts to float32; a script does not. */
@@ -50,70 +53,69 @@ function combine(formula, rel, image) {
 /** The score of its parts, multiplied in the order of the execution. */
 function finish(formula, combined, fresh, factors) {
   if (formula.execution === "function_score") {
-    return Math.fround(combined * factors.reduce((product, factor) => product * factor, fresh));
+    let product = fresh;
+    for (const factor of factors) product *= factor;
+    return Math.fround(combined * product);
   }
-  return Math.fround(factors.reduce((score, factor) => score * factor, combined * fresh));
+  let score = combined * fresh;
+  for (const factor of factors) score *= factor;
+  return Math.fround(score);
 }
 
-/** Candidate i of a search. Where a formula has more than a plain image score, its terms came with the page. */
+/* ---- factors: their weights are already cast as the execution casts them -------------------- */
+
+const MODIFIERS = {
+  none: (x) => x,
+  log1p: (x) => Math.log10(x + 1),
+  ln1p: (x) => Math.log1p(x),
+  log2p: (x) => Math.log10(x + 2),
+  sqrt: (x) => Math.sqrt(x),
+  square: (x) => x * x,
+  reciprocal: (x) => 1 / x,
+};
+
+function factorValue(factor, value) {
+  if (factor.type === "category") {
+    return value !== null && Object.hasOwn(factor.weights, value) ? factor.weights[value] : factor.default;
+  }
+  if (factor.type === "numeric") {
+    const x = Math.max((Number.isNaN(value) ? factor.missing : value) * factor.factor, 0);
+    return Math.min(Math.max(MODIFIERS[factor.modifier](x), factor.min), factor.max);
+  }
+  const applies = factor.any_of
+    ? factor.any_of.includes(value)
+    : !Number.isNaN(value) && (factor.gte === null || value >= factor.gte) && (factor.lt === null || value < factor.lt);
+  return applies ? factor.weight : 1;
+}
+
+/** Image terms and factors of all candidates of a search: what no slider moves. Kept while the search is. */
+function termsOf(search, formula) {
+  const known = search.terms.get(formula.key);
+  if (known) return known;
+  const n = search.item.length;
+  const images = new Float64Array(n);
+  for (let i = 0; i < n; i += 1) images[i] = imageTerm(formula, search.images[i], search.aiProbs ? search.aiProbs[i] : NaN);
+  const factors = formula.factors.map((factor) => {
+    const read = search.columns[factor.field];
+    return Float64Array.from({ length: n }, (_, i) => factorValue(factor, read(i)));
+  });
+  const terms = { images, factors };
+  search.terms.set(formula.key, terms);
+  return terms;
+}
+
+/** Candidate i of a search, taken apart. */
 function scoreParts(formula, search, i, nowMs) {
-  const rel = search.rels[i];
-  const terms = formula.terms ? search.terms[formula.terms] : null;
-  const imageScore = terms ? terms.image[i] : search.images[i];
-  const image = Number.isNaN(imageScore) ? formula.missing : imageScore;
+  const terms = termsOf(search, formula);
+  const [rel, image] = [search.rels[i], terms.images[i]];
   const combined = combine(formula, rel, image);
   const fresh = freshnessFactor(formula.freshness, search.created[i], nowMs);
-  const factors = terms ? terms.factors.map((column) => column[i]) : [];
+  const factors = terms.factors.map((column) => column[i]);
   return { rel, image, combined, fresh, factors, final: finish(formula, combined, fresh, factors) };
 }
 
 /** The highest score of a document outside the capture: at most rel_floor relevant, all else at its maximum. */
 function bound(formula, relFloor) {
-  return finish(formula, combine(formula, Math.fround(relFloor), formula.highest_image), 1, formula.highest_factors);
-}
-
-/* ---- ranking and measures ------------------------------------------------------------------- */
-
-/** One search under a formula at a clock: candidates best first, their ranks, and the proven depth. */
-function rankSearch(search, formula, shiftMs) {
-  const nowMs = search.now_ms + shiftMs;
-  const n = search.item.length;
-  const scores = new Float32Array(n);
-  const order = [];
-  const floor = search.rel_floor === null ? null : bound(formula, search.rel_floor);
-  let exactK = 0;
-  for (let i = 0; i < n; i += 1) {
-    scores[i] = scoreParts(formula, search, i, nowMs).final;
-    if (search.created[i] > nowMs) continue; // not there yet at this clock; false where there is no date
-    order.push(i);
-    if (floor === null || scores[i] > floor) exactK += 1;
-  }
-  order.sort((a, b) => scores[b] - scores[a] || search.item[a] - search.item[b]);
-  const ranks = new Int32Array(n);
-  order.forEach((i, place) => { ranks[i] = place + 1; });
-  return { formula, nowMs, scores, order, ranks, exactK };
-}
-
-function ndcg(search, ranking, k) {
-  if (!search.grade || !search.ideal) return NaN;
-  let dcg = 0;
-  ranking.order.slice(0, k).forEach((i, place) => {
-    dcg += (search.grade[i] || 0) / Math.log2(place + 2);
-  });
-  return dcg / search.ideal;
-}
-
-/** A measure of one ranking by the name the replay gives it. */
-function measureOf(name, search, ranking, pair) {
-  const top = ranking.order.slice(0, pair.k);
-  const kind = name.split("@")[0];
-  if (kind === "nDCG") return ndcg(search, ranking, pair.k);
-  if (kind === "image_score") return mean(top.map((i) => search.images[i]));
-  if (kind === "age") return mean(top.map((i) => (ranking.nowMs - search.created[i]) / DAY_MS));
-  return mean(top.map((i) => freshnessFactor(pair.curve, search.created[i], ranking.nowMs)));
-}
-
-function entered(before, after, k) {
-  const kept = new Set(before.order.slice(0, k));
-  return after.order.slice(0, k).filter((i) => !kept.has(i)).length;
+  const highest = formula.factors.map((factor) => factor.highest);
+  return finish(formula, combine(formula, Math.fround(relFloor), formula.highest_image), 1, highest);
 }

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_TESTS = {
+    "clustered": "Searches of one query are not independent, so standard errors are clustered by query text, "
+    "with the t distribution.",
+    "t": "Test: paired t over the means of each query text.",
+    "wilcoxon": "Test: Wilcoxon's signed ranks over the means of each query text.",
+    "randomization": "Test: randomization over the means of each query text.",
+    "bca": "Test: bootstrap BCa over the means of each query text.",
+}
+_ADJUSTMENTS = {"bh": "Benjamini and Hochberg", "holm": "Holm", "none": "not at all"}
+
 
 def notes(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and texts, from the assembled data of a report."""
-    k, n, n_shown = data["k"], data["n_searches"], data["n_shown"]
+    k, n, n_listed, n_detailed = (data[key] for key in ("k", "n_searches", "n_listed", "n_detailed"))
+    first = data["comparisons"][0]
     sources = ", ".join(data["judgment_sources"])
     found = [
         (
@@ -20,10 +31,9 @@ def notes(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "Intervals",
-            "95 % intervals of the mean difference per search. Searches of one query are not independent, so "
-            "standard errors are clustered by query text, with the t distribution. p values of one "
-            "comparison are adjusted together (Benjamini and Hochberg). Grey means the adjusted p is 0.05 or "
-            "more: not shown to differ from zero.",
+            f"95 % intervals of the mean difference. {_TESTS[first['test']]} p values of one comparison are "
+            f"adjusted together ({_ADJUSTMENTS[first['adjustment']]}). "
+            "Grey means the adjusted p is 0.05 or more: not shown to differ from zero.",
         ),
         (
             f"nDCG@{k}",
@@ -37,20 +47,28 @@ def notes(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             "Age in days at the clock of each side; freshness is the factor under one curve for both sides. "
             "A later clock says what the logged items would do then: items listed since are not in the log.",
         ),
-        (
-            "Shown searches",
-            f"All {n:,} searches of the log are in this file."
-            if n_shown == n
-            else f"{n_shown:,} of {n:,} searches are in this file: the largest gains, the largest losses, "
-            f"and an even spread over the log. Figures, intervals and pictures by platform count all {n:,}.",
-        ),
+        ("Searches in this file", _carried(n, n_listed, n_detailed)),
         (
             "Sliders",
             "They move the contender's side. The page ranks again with the same formula and the same "
             "rounding, ties by item_id. What differs by platform stays so until its slider is moved. A photo "
-            "that few settings bring up may be missing here; the ranking is not touched by that.",
+            "that few settings bring up may be missing here; the ranking is not touched by that. Every page "
+            "of this file is ranked again when it opens and compared with the replay's.",
         ),
     ]
     if data["n_unreadable_photos"]:
         found.append(("Photos", f"{data['n_unreadable_photos']:,} could not be read: a grey tile each."))
     return found
+
+
+def _carried(n: int, n_listed: int, n_detailed: int) -> str:
+    chosen = "the largest gains, the largest losses, and an even spread over the log"
+    listed = f"All {n:,} searches are listed" if n_listed == n else f"{n_listed:,} of {n:,}: {chosen}"
+    if n_detailed == n_listed:
+        carried = "each with every logged candidate, so that sliders rank it again"
+    else:
+        carried = (
+            f"each with the items of its first pages; {n_detailed:,} of them, {chosen}, carry every logged "
+            "candidate, so that sliders rank them again"
+        )
+    return f"{listed}, {carried}. Figures, intervals and distributions count all {n:,}."

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ranking.errors import InputError
+from replay.checks import Check
 from replay.compare import Comparison
 from replay.judgments import Judgments
 from replay.live import LiveParity
@@ -17,9 +18,25 @@ from replay.report.cards import ItemCard
 from replay.report.data import assemble, to_json
 from replay.report.html_file import asset, policy, write_atomically
 from replay.report.notes import notes
-from replay.report.selection import MAX_PHOTOS, MAX_SEARCHES
+from replay.report.selection import Limits
 
-_SCRIPTS = ("formula.js", "figures.js", "report.js")  # one script, in this order
+_SCRIPTS = (  # one script, in this order
+    "tools.js",
+    "formula.js",
+    "ranking.js",
+    "columns.js",
+    "model.js",
+    "tip.js",
+    "head.js",
+    "figures.js",
+    "distributions.js",
+    "lab.js",
+    "list.js",
+    "detail.js",
+    "candidates.js",
+    "main.js",
+)
+_STYLES = ("base.css", "report.css", "searches.css")
 _SLOT = re.compile(r"\{\{ (\w+) \}\}")
 
 
@@ -33,10 +50,10 @@ def build_report(
     items: Mapping[str, ItemCard],
     out: Path,
     simulated_clicks: bool,
-    max_searches: int = MAX_SEARCHES,
-    max_photos: int = MAX_PHOTOS,
+    limits: Limits | None = None,
     title: str = "Replay report",
     currency: str = "",
+    checks: Sequence[Check] | None = None,
 ) -> Path:
     """Write the report as one HTML file, whole or not at all.
 
@@ -49,10 +66,10 @@ def build_report(
         items: title, price and photo by item id; items it lacks are shown by their id.
         out: the file; its folder is made where missing.
         simulated_clicks: the log's clicks come from a click model, and the page says so.
-        max_searches: how many searches are embedded with their pages; the figures count all.
-        max_photos: how many photos are embedded, about 5 kB each.
+        limits: how many searches and photos are embedded; the figures count the whole log.
         title: small heading of the page.
         currency: written before prices, such as "¥".
+        checks: the log's checks, shown above every figure; None where they were not run.
 
     Returns:
         `out`.
@@ -70,17 +87,18 @@ def build_report(
         judgments=judgments,
         items=items,
         simulated_clicks=simulated_clicks,
-        max_searches=max(1, max_searches),
-        max_photos=max_photos,
+        limits=limits or Limits(),
         title=title,
         currency=currency,
+        checks=checks,
     )
     first = data["comparisons"][0]
     script = "\n".join(asset(name) for name in _SCRIPTS)
+    style = "\n".join(asset(name) for name in _STYLES)
     page = _fill(
         asset("template.html"),
         {
-            "policy": policy(script),
+            "policy": policy(script, style),
             "title": html.escape(title),
             "sides": html.escape(f"{first['contender']['label']} against {first['baseline']['label']}"),
             "verdict": html.escape(first["verdict"]),
@@ -88,7 +106,7 @@ def build_report(
                 f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"
                 for name, text in notes(data)
             ),
-            "style": asset("base.css") + asset("report.css"),
+            "style": style,
             "script": script,
             "data": to_json(data),
         },

@@ -1,8 +1,13 @@
-"""Which searches and which photos a report carries: files stay small, figures count everything."""
+"""What of a log a report carries: files stay small, figures count everything.
+
+Up to 10,000 searches are listed, each with the items of its first pages; some hundred of them carry every
+candidate, so that sliders rank them again; and some photos are embedded, those of the largest changes first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +19,10 @@ from ranking.profile import Profile
 from replay.compare import Comparison
 from replay.engine import Ranking, rank
 from replay.log import CaptureLog
+from replay.report.distributions import first_k
 
-MAX_SEARCHES = 60
+MAX_SEARCHES = 10_000
+MAX_DETAILED = 300
 MAX_PHOTOS = 1_200
 _BOOSTS: tuple[ImageBoost, ...] = (
     ImageBoost(mode="none"),
@@ -24,32 +31,60 @@ _BOOSTS: tuple[ImageBoost, ...] = (
 )
 
 
-def shown_items(
-    log: CaptureLog,
-    comparisons: Sequence[Comparison],
-    *,
-    max_searches: int = MAX_SEARCHES,
-    max_photos: int = MAX_PHOTOS,
-) -> list[str]:
-    """The items a report of these comparisons has a card for; no others need to be read from the index."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a report may carry."""
+
+    searches: int = MAX_SEARCHES
+    detailed: int = MAX_DETAILED
+    photos: int = MAX_PHOTOS
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a report carries of a log."""
+
+    searches: NDArray[np.int64]  # places in the log of the listed searches, ascending
+    detailed: NDArray[np.bool_]  # (n_listed,): carries every candidate
+    kept: NDArray[np.int64]  # positions in the log of the carried candidates, search by search
+    offsets: NDArray[np.int64]  # (n_listed + 1,): listed search i owns kept[offsets[i]:offsets[i + 1]]
+    cards: tuple[str, ...]  # items that may come up on a page
+    with_photo: tuple[str, ...]  # of these, those that may have a photo
+
+
+def select(log: CaptureLog, comparisons: Sequence[Comparison], limits: Limits) -> Selection:
+    """Choose what a report of these comparisons carries."""
     main = comparisons[0]
-    shown = subset(log, choose_searches(log, main, max_searches))
-    tops = pages(shown, rank_again(shown, comparisons).values(), main.k)
-    return items_to_show(shown, tops, main.contender.profile, main.k, max_photos)
+    searches = choose_searches(log, main, limits.searches)
+    chosen = choose_searches(log, main, min(limits.detailed, len(searches)), among=searches)
+    detailed = np.isin(searches, chosen)
+    on_page = np.zeros(log.n_candidates, dtype=bool)
+    for side in sides(comparisons):
+        on_page |= first_k(side, main.k)
+    keep = (on_page & log.candidates_of(searches)) | log.candidates_of(searches[detailed])
+    kept = np.flatnonzero(keep)
+    sizes = np.bincount(log.owner[kept], minlength=len(log))[searches]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    cards, with_photo = _items(log, comparisons, chosen, on_page & keep, limits.photos)
+    return Selection(searches, detailed, kept, offsets, cards, with_photo)
 
 
-def rank_again(shown: CaptureLog, comparisons: Sequence[Comparison]) -> dict[int, Ranking]:
-    """Each side's ranking of the shown searches alone, by the `id` of the side in its comparison."""
-    sides = {id(side): side for pair in comparisons for side in (pair.baseline, pair.contender)}
-    return {key: rank(shown, side.profile, clock_shift_ms=side.clock_shift_ms) for key, side in sides.items()}
+def shown_items(
+    log: CaptureLog, comparisons: Sequence[Comparison], limits: Limits | None = None
+) -> tuple[list[str], list[str]]:
+    """The items a report of these comparisons has a card for, and those of them that may have a photo."""
+    found = select(log, comparisons, limits or Limits())
+    return list(found.cards), list(found.with_photo)
 
 
-def pages(shown: CaptureLog, rankings: Iterable[Ranking], k: int) -> list[NDArray[np.int64]]:
-    """Positions in `shown` of every first page under every ranking."""
-    return [ranking.top(shown, i, k) for ranking in rankings for i in range(len(shown))]
+def sides(comparisons: Sequence[Comparison]) -> list[Ranking]:
+    """Every ranking that is compared, each once."""
+    return list({id(side): side for pair in comparisons for side in (pair.baseline, pair.contender)}.values())
 
 
-def choose_searches(log: CaptureLog, comparison: Comparison, limit: int) -> NDArray[np.int64]:
+def choose_searches(
+    log: CaptureLog, comparison: Comparison, limit: int, *, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Up to `limit` searches: the largest gains, the largest losses, and an even spread over the log.
 
     Gains and losses are those of the first measure (nDCG where there are judgments), a quarter of the places
@@ -58,16 +93,15 @@ def choose_searches(log: CaptureLog, comparison: Comparison, limit: int) -> NDAr
     Returns:
         Places in the log, ascending.
     """
-    n = len(log)
-    if n <= limit:
-        return np.arange(n, dtype=np.int64)
-    first = comparison.measures[0]
-    delta = np.nan_to_num(first.contender - first.baseline)
+    pool = np.arange(len(log), dtype=np.int64) if among is None else among
+    if len(pool) <= limit:
+        return pool
+    delta = _delta(comparison)
     chosen: set[int] = set()
     seen: set[tuple[str, str | None]] = set()
     for sign in (-1.0, 1.0):  # gains first
         room = limit // 4
-        for i in np.argsort(sign * delta, kind="stable"):
+        for i in pool[np.argsort(sign * delta[pool], kind="stable")]:
             key = (log.searches["query"][i], log.searches["platform"][i])
             if room == 0 or sign * delta[i] >= 0:
                 break
@@ -75,7 +109,7 @@ def choose_searches(log: CaptureLog, comparison: Comparison, limit: int) -> NDAr
                 seen.add(key)
                 chosen.add(int(i))
                 room -= 1
-    rest = np.array([i for i in range(n) if i not in chosen], dtype=np.int64)
+    rest = np.setdiff1d(pool, np.fromiter(chosen, dtype=np.int64, count=len(chosen)))
     spread = np.linspace(0, len(rest) - 1, limit - len(chosen)).astype(int)
     return np.array(sorted(chosen | {int(i) for i in rest[spread]}), dtype=np.int64)
 
@@ -100,29 +134,40 @@ def subset(log: CaptureLog, searches: NDArray[np.int64]) -> CaptureLog:
     )
 
 
-def items_to_show(
-    shown: CaptureLog, tops: Sequence[NDArray[np.int64]], profile: Profile, k: int, limit: int
-) -> list[str]:
-    """The items that deserve a photo: those on the report's pages, then those a slider may bring there.
+def _delta(comparison: Comparison) -> NDArray[np.float64]:
+    first = comparison.measures[0]
+    return np.nan_to_num(first.contender - first.baseline)
 
-    Args:
-        shown: the searches the report carries.
-        tops: positions in `shown` of every page of every comparison.
-        profile: the formula whose weight, freshness scale and clock are varied.
-        k: length of a page.
-        limit: at most so many.
 
-    Returns:
-        Item ids, those of the pages first, then those that come up under most settings.
+def _items(
+    log: CaptureLog,
+    comparisons: Sequence[Comparison],
+    chosen: NDArray[np.int64],
+    on_page: NDArray[np.bool_],
+    limit: int,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Items with a card, and those with a photo.
+
+    Photos go to the pages of the detailed searches, the largest change first, so that what is opened first is
+    complete; then to what a slider may bring there, most often first; then to the other pages.
     """
-    first = dict.fromkeys(str(item) for top in tops for item in shown.item_id[top])
+    by_change = chosen[np.argsort(-np.abs(_delta(comparisons[0])[chosen]), kind="stable")]
+    positions = [np.flatnonzero(on_page[log.span(i)]) + log.span(i).start for i in by_change]
+    first = dict.fromkeys(str(item) for at in positions for item in log.item_id[at])
+    main = comparisons[0]
+    brought = _brought_up(subset(log, chosen), main.contender.profile, main.k)
+    others = dict.fromkeys(str(item) for item in log.item_id[np.flatnonzero(on_page)])
+    cards = first | brought | others
+    return tuple(cards), tuple(cards)[:limit]
+
+
+def _brought_up(shown: CaptureLog, profile: Profile, k: int) -> dict[str, None]:
+    """Items that some setting of the sliders brings to a first page, most often first."""
     times = np.zeros(shown.n_candidates, dtype=np.int64)
     for setting, shift_ms in _settings(profile):
-        ranks = rank(shown, setting, clock_shift_ms=shift_ms).ranks
-        times += (ranks >= 1) & (ranks <= k)
+        times += first_k(rank(shown, setting, clock_shift_ms=shift_ms), k)
     by_frequency = np.argsort(-times, kind="stable")
-    more = dict.fromkeys(str(shown.item_id[p]) for p in by_frequency if times[p])
-    return list(first | more)[:limit]
+    return dict.fromkeys(str(shown.item_id[p]) for p in by_frequency if times[p])
 
 
 def _settings(profile: Profile) -> Iterator[tuple[Profile, int]]:
@@ -132,6 +177,7 @@ def _settings(profile: Profile) -> Iterator[tuple[Profile, int]]:
     if profile.freshness is not None:
         fresh += [profile.freshness.model_copy(update={"scale": days * DAY_MS}) for days in (3, 30, 90)]
     for boost in _BOOSTS:
+        image = profile.image.model_copy(update={"mode": boost.mode, "weight": boost.weight})
         for curve in fresh:
             for shift_days in (0, 14):
-                yield plain.model_copy(update={"image": boost, "freshness": curve}), shift_days * DAY_MS
+                yield plain.model_copy(update={"image": image, "freshness": curve}), shift_days * DAY_MS

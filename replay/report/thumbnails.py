@@ -1,4 +1,4 @@
-"""Photos as small JPEG data URIs: square, turned as the camera meant, without metadata."""
+"""Photos as small WebP data URIs: square, turned as the camera meant, without metadata."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 SIDE = 160  # pixels
-QUALITY = 65
+QUALITY = 60  # WebP's scale: two thirds of the bytes of JPEG 65, and no worse to look at
+_METHOD = 3  # of WebP's 0 (fast) to 6 (small)
 
 
 def thumbnail(path: Path) -> str | None:
-    """One photo as a data URI of about 5 kB; None where the file is no readable image."""
+    """One photo as a data URI of about 3 kB; None where the file is no readable image."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -26,8 +27,8 @@ def thumbnail(path: Path) -> str | None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
     buffer = io.BytesIO()
-    square.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    square.save(buffer, "WEBP", quality=QUALITY, method=_METHOD)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def thumbnails(paths: Iterable[Path]) -> tuple[list[str], dict[Path, int]]:

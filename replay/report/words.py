@@ -83,7 +83,7 @@ def _relevance(comparison: Comparison) -> str:
         return "nothing is judged, so whether buyers gain is open"
     if overall.p is None:
         return f"too few queries to tell whether {measure} changes"
-    rows = [row for row in comparison.differences if row.measure == measure and row.segment != ALL]
+    rows = [row for row in comparison.differences if row.measure == measure and row.dimension == "platform"]
     rows.sort(key=lambda row: platform_order(row.segment))
     up = [row.segment for row in rows if row.significant and row.delta > 0]
     down = [row.segment for row in rows if row.significant and row.delta < 0]

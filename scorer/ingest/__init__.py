@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ranking.item_message import ItemMessage, parse_message
 from scorer.ingest.dead_letters import dead_letter_topic, read_dead_letters
-from scorer.ingest.messages import ItemMessage, parse_message
 from scorer.ingest.photos import PhotoSource
 from scorer.ingest.publisher import publish, read_jsonl
 from scorer.ingest.run import run_stream, stop_on_signals

@@ -16,7 +16,7 @@ import numpy as np
 
 from ranking import fields
 from ranking.errors import InputError
-from scorer.ingest.messages import ItemMessage, iso_ms, parse_message
+from ranking.item_message import ItemMessage, iso_ms, parse_message
 from scorer.ingest.photos import PhotoError, Pixels
 from scorer.ingest.records import DeadLetter, Record, Stage
 from scorer.serving.client import BadScoresError, Scored

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ranking.errors import ServerError
-from scorer.ingest.kafka import ENGINE, ensure_topics, open_consumer, open_producer
-from scorer.ingest.messages import DEFAULT_TOPIC
+from ranking.item_message import DEFAULT_TOPIC
+from ranking.kafka import ENGINE, ensure_topics, open_consumer, open_producer
 from scorer.ingest.records import DeadLetter
 
 

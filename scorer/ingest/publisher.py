@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ranking.errors import InputError, ServerError
-from scorer.ingest.kafka import ENGINE, PARTITIONS, ensure_topics, open_producer
-from scorer.ingest.messages import DEFAULT_TOPIC, ItemMessage, parse_message
+from ranking.item_message import DEFAULT_TOPIC, ItemMessage, parse_message
+from ranking.kafka import ENGINE, PARTITIONS, ensure_topics, open_producer
 
 
 def publish(

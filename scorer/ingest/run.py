@@ -13,12 +13,12 @@ from typing import Final
 from elasticsearch import Elasticsearch
 
 from ranking import es as elastic
+from ranking.item_message import DEFAULT_TOPIC
+from ranking.kafka import PARTITIONS, bootstrap_of, ensure_topics, open_consumer
 from ranking.settings import Settings, get_settings
 from scorer.ingest.analyzer import Analyzer
 from scorer.ingest.dead_letters import DeadLetterQueue, dead_letter_topic
 from scorer.ingest.feeder import Feeder
-from scorer.ingest.kafka import PARTITIONS, bootstrap_of, ensure_topics, open_consumer
-from scorer.ingest.messages import DEFAULT_TOPIC
 from scorer.ingest.photos import PhotoLoader, PhotoSource
 from scorer.ingest.stream import IngestSummary, Progress, Stream
 from scorer.serving.client import ONLINE, Priority, ScoreClient

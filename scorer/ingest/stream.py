@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ranking.errors import ServerError
+from ranking.item_message import iso_ms
+from ranking.kafka import explain
 from scorer.ingest.analyzer import Analyzer
 from scorer.ingest.dead_letters import DeadLetterQueue
 from scorer.ingest.feeder import Feeder
-from scorer.ingest.kafka import explain
-from scorer.ingest.messages import iso_ms
 from scorer.ingest.records import DeadLetter, Record
 
 if TYPE_CHECKING:

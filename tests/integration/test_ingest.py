@@ -21,6 +21,7 @@ from elasticsearch import Elasticsearch
 from PIL import Image
 
 from ranking.errors import ServerError
+from ranking.kafka import open_consumer
 from scorer.ingest import (
     PhotoSource,
     dead_letter_topic,
@@ -32,7 +33,6 @@ from scorer.ingest import (
 from scorer.ingest.analyzer import Analyzer
 from scorer.ingest.dead_letters import DeadLetterQueue
 from scorer.ingest.feeder import Feeder
-from scorer.ingest.kafka import open_consumer
 from scorer.ingest.photos import PhotoLoader
 from scorer.ingest.stream import Stream
 from scorer.serving import ScoreClient, Scored

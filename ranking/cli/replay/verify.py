@@ -11,10 +11,20 @@ from ranking.cli._options import IndexOption
 from ranking.cli.replay._cluster import ask_cluster, parity_rows
 from ranking.cli.replay._options import Folder, Live
 
+_SHOWN = 5
+
 
 def verify(
     folder: Folder,
     live: Live = False,
+    fixed: Annotated[
+        bool,
+        typer.Option(
+            "--fixed",
+            help="As --live, in one point in time; what the replay proves of the log's other profiles is "
+            "held against the cluster too.",
+        ),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="With --live: at most so many searches.")
     ] = None,
@@ -23,23 +33,22 @@ def verify(
 ) -> None:
     """Recompute every logged score and page; exit 2 where one does not come out bit for bit.
 
-    Example: rank-cli replay verify captures --live --limit 100
+    Example: rank-cli replay verify captures --live --fixed --limit 100
     """
     from replay import read_log
     from replay import verify as verify_log
+    from replay.failing import failure_parts
 
     log = read_log(folder)
     parity = verify_log(log)
-    today = ask_cluster(log, index, limit) if live else None
+    failing = failure_parts(log, parity.failures)
+    today = ask_cluster(log, index, limit, fixed=fixed) if live or fixed else None
     if fmt is out.Format.json:
-        out.as_json({"parity": parity.as_dict(), "live": today.as_dict() if today else None})
+        found = {**parity.as_dict(), "failures": [one.as_dict() for one in failing]}
+        out.as_json({"parity": found, "live": today.as_dict() if today else None})
     else:
         out.table(parity_rows(parity, today))
-        for failure in parity.failures[:5]:
-            out.note(
-                f"{failure.query!r} rank {failure.rank} {failure.item_id}: logged {failure.logged!r}, "
-                f"formula {failure.recomputed!r}, {failure.ulp} ulp; rel {failure.rel!r}, "
-                f"image {failure.image_score!r}, created {failure.created_ms!r}"
-            )
+        for failure in [*failing[:_SHOWN], *(today.failures[:_SHOWN] if today else [])]:
+            out.note(failure.sentence)
     if not parity.holds or (today is not None and not today.holds):
         raise typer.Exit(2)

@@ -9,40 +9,28 @@ import numpy as np
 import pytest
 from ir_measures import nDCG
 
-from ranking.capture import CapturedItem, CaptureRecord, write_captures
+from ranking.capture import CapturedItem
 from ranking.clock import DAY_MS
 from ranking.profile import Profile
-from replay import compare_rankings, rank, read_log
+from replay import compare_rankings, rank
 from replay import measures as m
 from replay.compare import clustered_interval
 from replay.judgments import read_judgments, write_judgments
 from replay.log import CaptureLog
+from tests.unit.replay import captured
+from tests.unit.replay.captured import NOW, PLAIN, record
 
-NOW = 1_795_000_000_000
-PLAIN = Profile(name="plain")
 IMAGE = Profile.model_validate({"name": "image", "image": {"mode": "additive", "weight": 4.0}})
 
 
 def log_of(folder: Path, searches: dict[str, list[CapturedItem]], platform: str = "web") -> CaptureLog:
-    records = [
-        CaptureRecord(
-            search_id=f"s{i}",
-            query=query,
-            now_ms=NOW,
-            index="items",
-            profile="plain",
-            profile_hash=PLAIN.hash,
-            k=10,
-            total_hits=len(items),
-            window=100,
-            rel_floor=None,
-            items=tuple(items),
-            platform=platform,
-        )
-        for i, (query, items) in enumerate(searches.items())
-    ]
-    write_captures(folder, records, [PLAIN])
-    return read_log(folder)
+    return captured.log_of(
+        folder,
+        [
+            record(f"s{i}", query, items, platform=platform)
+            for i, (query, items) in enumerate(searches.items())
+        ],
+    )
 
 
 @pytest.mark.parametrize("k", [1, 5, 10])

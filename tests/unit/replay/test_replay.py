@@ -16,6 +16,7 @@ from ranking.explain import candidates
 from ranking.formula import bound, final_scores, rank_order
 from ranking.profile import Profile
 from replay import rank, read_log, verify
+from replay.failing import failure_parts
 from replay.parity import ulp_distance
 
 NOW = 1_795_000_000_000
@@ -225,3 +226,37 @@ def test_events_are_written_by_day(tmp_path: Path) -> None:
         "day=2026-11-18",
         "day=2026-11-19",
     ]
+
+
+def test_a_failure_shows_its_parts_and_what_the_log_says(tmp_path: Path) -> None:
+    item = CapturedItem(
+        item_id="a",
+        rel=4.0,
+        rank=1,
+        score=float(np.nextafter(np.float32(1.25), np.float32(2))),
+        image_score=0.5,
+        created_ms=NOW - 14 * DAY_MS,
+        price=6_000.0,
+    )
+    profile = Profile.model_validate(
+        {
+            "name": "parts",
+            "image": {"mode": "additive", "weight": 2.0, "transform": {"type": "power", "exponent": 1.0}},
+            "freshness": {"scale": "14d", "curve": "linear"},
+            "factors": [{"type": "rule", "field": "price", "gte": 5_000, "weight": 0.5}],
+        }
+    )
+    record, _ = a_search(np.random.default_rng(0), 0)
+    wrong = replace(record, items=(item,), now_ms=NOW, profile_hash=profile.hash, k=1)
+    write_captures(tmp_path, [wrong], [profile])
+    log = read_log(tmp_path)
+    parity = verify(log)
+    (parts,) = failure_parts(log, parity.failures)
+    assert (parity.worst_ulp, parts.ulp) == (1, 1)
+    # by hand: (4 + 2 * 0.5) * 0.5 * 0.5 = 1.25, and the log says the float32 after it
+    assert parts.said == item.score
+    assert (parts.rel, parts.image, parts.combined, parts.freshness) == (4.0, 0.5, 5.0, 0.5)
+    assert parts.factors == {"factor 1 (price)": 0.5}
+    assert parts.recomputed == 1.25
+    assert parts.age_days == 14.0
+    assert "factor 1 (price) 0.5" in parts.sentence

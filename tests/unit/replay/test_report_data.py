@@ -15,9 +15,10 @@ from replay.engine import rank
 from replay.judgments import Judgments
 from replay.log import read_log
 from replay.parity import verify
-from replay.report import ItemCard, shown_items
+from replay.report import ItemCard, Limits, shown_items
+from replay.report.columns import NONE, pack, pack_codes, pack_floats, unpack
 from replay.report.data import assemble, profile_rows, to_json
-from replay.report.selection import choose_searches, items_to_show, subset
+from replay.report.selection import choose_searches, select, subset
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -91,8 +92,7 @@ def build(log, judgments, items=None, **options):
     pair = compare_rankings(log, rank(log, CONTROL), rank(log, ADDITIVE), judgments, k=2)
     settings = {
         "simulated_clicks": True,
-        "max_searches": 60,
-        "max_photos": 100,
+        "limits": Limits(60, 60, 100),
         "title": "t",
     }
     return assemble(
@@ -109,7 +109,7 @@ def build(log, judgments, items=None, **options):
 
 def test_the_head_of_the_data_counts_the_log(log, judgments):
     data = build(log, judgments)
-    assert (data["n_searches"], data["n_shown"], data["n_candidates"]) == (3, 3, 10)
+    assert (data["n_searches"], data["n_listed"], data["n_detailed"], data["n_candidates"]) == (3, 3, 3, 10)
     assert data["index"] == ["items"]
     assert data["platforms"] == ["web", "ios"]
     assert data["dates"] == "15 Jan 2027"
@@ -121,31 +121,52 @@ def test_the_head_of_the_data_counts_the_log(log, judgments):
 
 def test_items_stand_in_keyword_order_and_searches_point_at_them(log, judgments):
     data = build(log, judgments, {"a": ItemCard("a dress", 7.0, "dress")})
-    assert data["items"] == [
-        ["a", "a dress", 7.0, "dress", -1],
-        ["b", "", 200.0, "", -1],
-        ["c", "", 300.0, "", -1],
-        ["d", "", 400.0, "", -1],
+    assert data["items"]["item_id"] == ["a", "b", "c", "d"]
+    assert data["items"]["title"] == ["a dress", "", "", ""]
+    assert unpack(data["items"]["price"]).tolist() == [7.0, 200.0, 300.0, 400.0]
+    assert data["items"]["category"]["names"] == ["dress"]
+    assert unpack(data["items"]["category"]["codes"]).tolist() == [0, NONE, NONE, NONE]
+    assert unpack(data["items"]["photo"]).tolist() == [0, 0, 0, 0]  # past the last photo: there is none
+    assert unpack(data["candidates"]["item"]).tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 2, 0]
+
+
+def test_candidates_carry_what_the_formula_needs(log, judgments):
+    data = json.loads(to_json(build(log, judgments)))
+    found = {
+        name: unpack(data["candidates"][name])[:4] for name in ("rel", "image_score", "created_ms", "grade")
+    }
+    np.testing.assert_array_equal(found["rel"], [4.0, 3.0, 2.0, 1.0])
+    np.testing.assert_array_equal(found["image_score"], [0.0, 1.0, 0.5, np.nan])
+    np.testing.assert_array_equal(found["created_ms"], [NOW, NOW - DAY, NOW - 2 * DAY, NOW - 3 * DAY])
+    np.testing.assert_array_equal(found["grade"], [np.nan, 1.0, np.nan, np.nan])
+    searches = data["searches"]
+    np.testing.assert_array_equal(unpack(searches["ideal"]), [1.0, 1.0, np.nan])
+    np.testing.assert_array_equal(unpack(searches["rel_floor"]), [np.nan, np.nan, 1.0])
+    assert unpack(searches["offsets"]).tolist() == [0, 4, 8, 10]
+    assert [searches["query"]["names"][code] for code in unpack(searches["query"]["codes"])] == [
+        "dress",
+        "dress",
+        "hat",
     ]
-    assert [one["item"] for one in data["searches"]] == [[0, 1, 2, 3], [0, 1, 2, 3], [2, 0]]
+    assert data["candidates"]["ai_prob"] is None  # no profile asks for it
 
 
-def test_a_search_carries_what_the_formula_needs(log, judgments):
-    search = json.loads(to_json(build(log, judgments)["searches"][0]))
-    assert search["rel"] == [4.0, 3.0, 2.0, 1.0]
-    assert search["image_score"] == [0.0, 1.0, 0.5, None]
-    assert search["created_ms"] == [NOW, NOW - DAY, NOW - 2 * DAY, NOW - 3 * DAY]
-    assert search["grade"] == [None, 1.0, None, None]
-    assert search["ideal"] == 1.0
-    assert search["rel_floor"] is None
-    assert search["served_rank"] == [1, 2, 3, 4]
-
-
-def test_expected_pages_are_those_of_the_replay(log, judgments):
-    expected = build(log, judgments)["comparisons"][0]["expected"]
-    assert expected["baseline"] == [[0, 1], [0, 1], [0, 1]]
+def test_pages_are_those_of_the_replay(log, judgments):
+    pair = build(log, judgments)["comparisons"][0]
+    assert unpack(pair["baseline"]["pages"]).tolist() == [0, 1, 0, 1, 0, 1]
     # web, w 3: a 4.0, b 6.0, c 3.5, d 1.0; ios, w 1.5: a 4.0, b 4.5, c 2.75
-    assert expected["contender"] == [[1, 0], [1, 0], [0, 1]]
+    assert unpack(pair["contender"]["pages"]).tolist() == [1, 0, 1, 0, 0, 1]
+
+
+def test_a_search_that_is_not_detailed_carries_the_items_of_its_pages(log, judgments):
+    data = build(log, judgments, limits=Limits(3, 1, 100))
+    detailed = unpack(data["searches"]["detailed"]).tolist()
+    sizes = np.diff(unpack(data["searches"]["offsets"])).tolist()
+    assert sum(detailed) == 1
+    assert [size for size, full in zip(sizes, detailed, strict=True) if not full] == [2, 2]
+    assert unpack(data["searches"]["n_candidates"]).tolist() == [4, 4, 2]
+    pair = data["comparisons"][0]
+    np.testing.assert_array_equal(unpack(pair["measures"][0]["after"])[:2], [1.0, 1.0])
 
 
 def test_figures_come_with_the_platforms_in_a_fixed_order(log, judgments):
@@ -158,6 +179,21 @@ def test_figures_come_with_the_platforms_in_a_fixed_order(log, judgments):
     assert pair["entered"]["mean"] == 0.0
     # places gained: -1 twice, 0 twice (hat), +1 twice, on pages of two
     assert pair["moves"] == {"places": [2, 2, 2], "new": 0}
+    # every search is proven down to 2, or to its last candidate; hat's floor of 1.0 proves only its first
+    assert [(row["segment"], row["n_exact"]) for row in ndcg["rows"]] == [("all", 2), ("web", 1), ("ios", 1)]
+
+
+def test_distributions_count_the_first_page_of_every_search(log, judgments):
+    images, ages, scores = build(log, judgments)["comparisons"][0]["distributions"]
+    # both sides show a (0.0) and b (1.0) twice, and c (0.1) and a (0.1) for hat
+    assert (images["n"], images["absent"]) == ([6, 6], [0, 0])
+    assert [images["counts"][0][i] for i in (0, 2, 19)] == [2, 2, 2]
+    assert images["counts"][0] == images["counts"][1]
+    assert images["quartiles"][0][1] == pytest.approx(0.1)
+    assert ages["counts"][0][:2] == [3, 3]  # today and a day old, three each
+    # a 0, b +3 (web), a 0, b +1.5 (ios), hat: twice +0.3
+    assert sum(scores["counts"][0]) == 6
+    assert scores["quartiles"][0][1] == pytest.approx(0.3)
 
 
 def test_formula_constants_follow_the_platform(log, judgments):
@@ -185,8 +221,8 @@ def test_json_is_inert_inside_a_script_and_knows_no_nan():
 
 def test_without_judgments_there_are_neither_grades_nor_ndcg(log):
     data = build(log, None)
-    assert data["searches"][0]["grade"] is None
-    assert data["searches"][0]["ideal"] is None
+    assert data["candidates"]["grade"] is None
+    assert data["searches"]["ideal"] is None
     assert [one["name"] for one in data["comparisons"][0]["measures"]] == ["image_score@2", "age@2"]
 
 
@@ -202,8 +238,8 @@ def test_each_photo_is_embedded_once_and_a_broken_one_not_at_all(log, judgments,
     }
     data = build(log, judgments, items)
     assert len(data["photos"]) == 1
-    assert data["photos"][0].startswith("data:image/jpeg;base64,")
-    assert [row[4] for row in data["items"]] == [0, 0, -1, -1]
+    assert data["photos"][0].startswith("data:image/webp;base64,")
+    assert unpack(data["items"]["photo"]).tolist() == [0, 0, 1, 1]
     assert data["n_unreadable_photos"] == 1  # d comes up under no setting, so its photo is not asked for
 
 
@@ -234,29 +270,44 @@ def test_a_subset_keeps_each_searchs_candidates_and_ranking(log):
     assert list(rank(part, ADDITIVE).exact_k) == [whole.exact_k[2], whole.exact_k[0]]
 
 
+def one_page(log):
+    return [compare_rankings(log, rank(log, CONTROL), rank(log, ADDITIVE), None, k=1)]
+
+
 def test_items_on_a_page_come_first_then_those_a_slider_brings_up(log):
-    tops = [rank(log, CONTROL).top(log, i, 1) for i in range(3)]
-    shown = items_to_show(log, tops, ADDITIVE, 1, 10)
-    assert shown[:2] == ["a", "c"]
-    assert shown[2:] == ["b"]  # d is best under no setting
-    assert items_to_show(log, tops, ADDITIVE, 1, 1) == ["a"]
+    found = select(log, one_page(log), Limits(10, 10, 10))
+    assert sorted(found.cards) == ["a", "b", "c"]  # d is best under no setting
+    assert found.cards == found.with_photo
+    assert select(log, one_page(log), Limits(10, 10, 1)).with_photo == found.cards[:1]
 
 
 def test_shown_items_are_those_with_a_card(log, judgments):
-    pair = compare_rankings(log, rank(log, CONTROL), rank(log, ADDITIVE), judgments, k=1)
-    assert sorted(shown_items(log, [pair])) == ["a", "b", "c"]
-    cards = {item: ItemCard(f"title of {item}") for item in "abcd"}
+    pairs = one_page(log)
+    shown, with_photo = shown_items(log, pairs)
+    assert sorted(shown) == sorted(with_photo) == ["a", "b", "c"]
     data = assemble(
         log,
-        [pair],
+        pairs,
         verify(log),
         live=None,
         judgments=judgments,
-        items=cards,
+        items={item: ItemCard(f"title of {item}") for item in "abcd"},
         simulated_clicks=False,
-        max_searches=60,
-        max_photos=100,
+        limits=Limits(),
         title="t",
         currency="",
     )
-    assert [row[1] for row in data["items"]] == ["title of a", "title of b", "title of c", ""]
+    assert data["items"]["title"] == ["title of a", "title of b", "title of c", ""]
+
+
+def test_columns_come_back_bit_for_bit():
+    values = np.array([1.5, np.nan, -0.0, np.inf, 1e-45], dtype=np.float32)
+    assert unpack(pack(values, np.float32)).tobytes() == values.tobytes()
+    few, halves, tenths = np.array([0.1, np.nan, 0.1, 7.0]), np.arange(300) / 2, np.arange(300) / 10
+    for column, kind in ((few, "u1"), (halves, "f4"), (tenths, "f8"), (np.full(2, np.nan), "u1")):
+        assert pack_floats(column)["type"] == kind
+        np.testing.assert_array_equal(unpack(pack_floats(column)), column)
+    with pytest.raises(OverflowError):
+        pack([70_000], np.uint16)
+    codes = pack_codes(["web", None, "ios", "fax"], ["ios", "web"])
+    assert unpack(codes["codes"]).tolist() == [1, NONE, 0, NONE]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ranking.profile import Profile
+from replay.checks import Check
 from replay.compare import Difference
 from replay.report import summary_markdown
 from replay.report.words import clock_suffix, date_range, listed, profile_label, signed, verdict
@@ -14,7 +15,19 @@ DAY = 86_400_000
 
 
 def row(measure, segment, delta, p):
-    return Difference(measure, segment, 10, 5, 0.5, 0.5 + delta, delta, delta - 0.01, delta + 0.01, p)
+    return Difference(
+        measure=measure,
+        segment=segment,
+        n=10,
+        n_queries=5,
+        baseline=0.5,
+        contender=0.5 + delta,
+        delta=delta,
+        low=delta - 0.01,
+        high=delta + 0.01,
+        p=p,
+        dimension="all" if segment == "all" else {"hat": "category"}.get(segment, "platform"),
+    )
 
 
 def comparison(*rows, entered=(1.0, 0.0)):
@@ -51,6 +64,7 @@ SAME_AGE = row("age@10", "all", 0.4, 0.2)
                 row("nDCG@10", "android", 0.01, 0.4),
                 row("nDCG@10", "ios", -0.03, 0.01),
                 row("nDCG@10", "web", 0.03, 0.001),
+                row("nDCG@10", "hat", 0.09, 0.001),
             ],
             "Better-scored photos on the first page; nDCG@10 rises on web, falls on ios, no clear change on "
             "android.",
@@ -124,11 +138,34 @@ def test_the_summary_says_loudly_where_scores_are_not_exact():
     pair.proven, pair.simulated_judgments = 1, True
     log = type("Log", (), {"searches": {"now_ms": np.array([0, DAY])}, "__len__": lambda self: 2})()
     parity = SimpleNamespace(
-        holds=False, bit_equal=99, scores=100, identical_topk=1, searches=2, unknown_profile=0
+        holds=False, bit_equal=99, scores=100, identical_topk=1, searches=2, unknown_profile=0, imported=0
     )
-    text = summary_markdown(log, [pair], parity, simulated_clicks=True)
+    checks = [check("position holes", "ok", "fine"), check("a|b", "failed", "\u202eevil](x) <img>\nline")]
+    text = summary_markdown(log, [pair], parity, simulated_clicks=True, checks=checks, link="a b/r.html")
     assert "**NOT EXACT** 99 of 100 scores" in text
-    assert "| image_score@10 | +0.100 [+0.090, +0.110] * | +0.100 [+0.090, +0.110] |" in text
+    assert "| image_score@10 | +0.100 [+0.090, +0.110] \\* | +0.100 [+0.090, +0.110] |" in text
     assert "exact to 10 on 1 of 2 searches" in text
     assert "clicks are simulated" in text
     assert "judgments are simulated" in text
+    assert r"- **log check failed**, a\|b:  evil\]\(x\) &lt;img&gt; line" in text
+    assert "position holes" not in text
+    assert "[The report](a%20b/r.html)" in text
+
+
+def check(name, verdict, says):
+    return Check(name, verdict, 1, 2, says)
+
+
+def test_checks_that_all_pass_are_one_line():
+    side = SimpleNamespace(profile=Profile.model_validate({"name": "control"}), clock_shift_ms=0)
+    pair = comparison(PHOTOS)
+    pair.baseline = pair.contender = side
+    pair.measures, pair.proven, pair.simulated_judgments = [], 2, False
+    log = type("Log", (), {"searches": {"now_ms": np.array([0, DAY])}, "__len__": lambda self: 2})()
+    parity = SimpleNamespace(
+        holds=True, bit_equal=9, scores=9, identical_topk=2, searches=2, unknown_profile=0, imported=0
+    )
+    text = summary_markdown(log, [pair], parity, checks=[check("gaps", "ok", "none")] * 3)
+    assert "All 3 log checks passed." in text
+    assert "simulated" not in text
+    assert "NOT EXACT" not in text

@@ -62,7 +62,7 @@ def test_nothing_is_loaded_from_outside(build, tmp_path):
     page = build("dress", {"b": ItemCard("Red dress", 1200.0, "dress", photo)})
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline';" in page.replace("&#39;", "'")
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)
-    assert page.count("data:image/jpeg;base64,") == 2  # b stands on both pages
+    assert page.count("data:image/webp;base64,") == 2  # b stands on both pages
 
 
 def test_what_came_and_went_is_said(build):
