@@ -3,7 +3,7 @@
 team draft  clicks on the items that were picked for a ranking
 balanced    clicks within the first j items of a ranking, where j is the smallest number for which either
             ranking holds the lowest click within its first j (Joachims 2003; Chapelle et al. 2012, 3.1)
-optimized   clicks, each worth the difference of its item's two ranks (`ranking.optimized`)
+optimized   clicks, each worth the difference of its item's two ranks (`ranking.interleaving.optimized`)
 """
 
 from __future__ import annotations

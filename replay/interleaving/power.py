@@ -23,7 +23,7 @@ from scipy import stats
 from ranking.clock import DAY_MS
 from ranking.errors import InputError
 from ranking.interleaving import Method, draft
-from ranking.optimized import rank_credits
+from ranking.interleaving.optimized import rank_credits
 from replay.engine import Ranking
 from replay.interleaving.credit import balanced_credit
 from replay.log import CaptureLog

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ranking.draw import uniforms
 from ranking.interleaving import METHODS, Draft, Method, draft
-from ranking.optimized import allowed, probabilities, rank_credits
+from ranking.interleaving.optimized import allowed, probabilities, rank_credits
 from replay.interleaving import balanced_credit
 
 two_pages = st.integers(1, 7).flatmap(

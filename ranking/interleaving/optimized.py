@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.interleaving import Draft
+from ranking.interleaving.page import Draft
 
 F64 = NDArray[np.float64]
 MAX_DEPTH = 12  # up to 2^12 pages
