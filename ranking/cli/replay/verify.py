@@ -36,13 +36,16 @@ def verify(
     Example: rank-cli replay verify captures --live --fixed --limit 100
     """
     from replay import read_log
-    from replay import verify as verify_log
+    from replay.batches import list_parts
+    from replay.evaluation import verify_folder
     from replay.failing import failure_parts
 
-    log = read_log(folder)
-    parity = verify_log(log)
-    failing = failure_parts(log, parity.failures)
-    today = ask_cluster(log, index, limit, fixed=fixed) if live or fixed else None
+    with out.progress("verifying searches", sum(part.n_searches for part in list_parts(folder))) as advance:
+        parity = verify_folder(folder, advance=advance)  # in pieces: a log of any size
+    asked = live or fixed
+    log = read_log(folder) if asked or parity.failures else None
+    failing = failure_parts(log, parity.failures) if log else []
+    today = ask_cluster(log, index, limit, fixed=fixed) if log and asked else None
     if fmt is out.Format.json:
         found = {**parity.as_dict(), "failures": [one.as_dict() for one in failing]}
         out.as_json({"parity": found, "live": today.as_dict() if today else None})
