@@ -73,6 +73,8 @@ def sweep(
 ) -> None:
     """Find the best profile of a space on earlier searches, and judge it on later ones.
 
+    Exit 2 where the winner breaks a constraint on the later searches.
+
     Example: rank-cli replay sweep captures --weights 0:3:0.25 --modes additive --constraint
     'freshness@10 not lower' --write profiles/swept.yaml
     """
@@ -122,13 +124,13 @@ def sweep(
         out.as_json(found.as_dict() | {"written": str(write) if write and found.found else None})
     else:
         _print(found)
-    if write is None:
-        return
-    if not found.found:
+    if write is not None and not found.found:
         out.note("nothing beats the baseline under the constraints, so no profile was written")
-        return
-    write_profile(write, found.winner, profile, _source(baseline))
-    out.note(f"wrote {write}: look at it with `rank-cli apply-boost {write} --dry-run`")
+    elif write is not None:
+        write_profile(write, found.winner, profile, _source(baseline))
+        out.note(f"wrote {write}: look at it with `rank-cli apply-boost {write} --dry-run`")
+    if not all(found.kept.values()):
+        raise typer.Exit(2)
 
 
 def _space(
