@@ -51,6 +51,7 @@ class Question:
     k: int = 10
     measures: tuple[str, ...] | None = None  # None: the usual ones
     clock_shift_ms: int = 0
+    judged_by: str | None = None  # source of the judgments
     categories: bool = False  # the category of each search is wanted, for segments
     verify: bool = True  # recompute what was served, too
 
@@ -169,7 +170,11 @@ def evaluate(
     Raises:
         InputError: the folder cannot be replayed, or the question asks for what it does not hold.
     """
-    parts, profiles, judgments = list_parts(folder), read_profiles(folder), read_judgments(folder)
+    parts, profiles, judgments = (
+        list_parts(folder),
+        read_profiles(folder),
+        read_judgments(folder, question.judged_by),
+    )
 
     own = local()  # judgments keep their join with the last log: each thread has its own
 

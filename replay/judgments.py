@@ -209,25 +209,49 @@ def write_judgments(folder: Path, rows: Iterable[tuple[str, str, float]], source
     return len(data)
 
 
-def read_judgments(folder: Path) -> Judgments | None:
+def read_judgments(folder: Path, source: str | None = None) -> Judgments | None:
     """The judgments of a capture folder, or of one file; None where it has none.
 
     A file without the column `source` counts as its own source, by its name.
 
+    Args:
+        folder: captures with `judgments/`, or a file.
+        source: take those of this source alone.
+
     Raises:
-        InputError: a file is broken, a query or an item is missing, or a grade is negative or not a number.
+        InputError: a file is broken, a query or an item is missing, a grade is negative or not a number,
+            there is no such source, or sources grade the same items differently.
     """
     paths = [folder] if folder.is_file() else sorted((folder / "judgments").glob("*.parquet"))
     tables = [_read(path) for path in paths if not path.name.startswith(".")]
     if not any(table.num_rows for table in tables):
         return None
     table = pa.concat_tables(tables).combine_chunks()
+    sources = sorted(table["source"].unique().to_pylist())
+    if source is not None:
+        if source not in sources:
+            raise InputError(f"{folder} has no judgments of {source}", hint=f"it has {', '.join(sources)}")
+        table = table.filter(_pc.equal(table["source"], source)).combine_chunks()
+    elif len(sources) > 1:
+        _check_agreement(table, sources, folder)
     return Judgments.from_columns(
         table["query"].combine_chunks(),
         table["item_id"].combine_chunks(),
         table["grade"].to_numpy().astype(np.float64),
         tuple(sorted(table["source"].unique().to_pylist())),
     )
+
+
+def _check_agreement(table: Any, sources: list[str], folder: Path) -> None:
+    """Grades of several sources may stand beside each other, not against each other."""
+    spread = table.group_by(["query", "item_id"]).aggregate([("grade", "min"), ("grade", "max")])
+    differing = int(_pc.sum(_pc.not_equal(spread["grade_min"], spread["grade_max"])).as_py() or 0)
+    if differing:
+        raise InputError(
+            f"the judgments of {folder} come from {', '.join(sources)}, which grade {differing} of "
+            f"{spread.num_rows} items differently",
+            hint=f"choose one, for example --judgments {sources[0]}",
+        )
 
 
 def _read(path: Path) -> Any:

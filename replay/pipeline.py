@@ -77,7 +77,7 @@ def evaluate_with_beam(
         ) from e
     from replay.order import n_threads
 
-    parts, judgments = list_parts(folder), read_judgments(folder)
+    parts, judgments = list_parts(folder), read_judgments(folder, question.judged_by)
     flags = ["--default_sdk_harness_log_level=ERROR", *options]
     engine: Any = RUNNERS[runner]
     if runner == "direct":
@@ -115,7 +115,7 @@ def _work(numbered: tuple[int, Part], folder: Path, question: Question, out: Pat
     """On a worker: evaluate one part and leave the result beside the others; again has no effect."""
     i, part = numbered
     try:
-        profiles, judgments = _context(folder)
+        profiles, judgments = _context(folder, question.judged_by)
         table, parity = evaluate_part(part, question, profiles, copy.copy(judgments))  # threads share these
     except RankError as e:  # the same on any worker: told to whoever asked, and not tried again
         (out / f"{i}.error").write_text(json.dumps({"message": str(e), "hint": e.hint}))
@@ -129,9 +129,9 @@ def _work(numbered: tuple[int, Part], folder: Path, question: Question, out: Pat
 
 
 @lru_cache(maxsize=2)
-def _context(folder: Path) -> tuple[dict[str, Profile], Judgments | None]:
+def _context(folder: Path, judged_by: str | None) -> tuple[dict[str, Profile], Judgments | None]:
     """What every part needs, read once by each worker."""
-    return read_profiles(folder), read_judgments(folder)
+    return read_profiles(folder), read_judgments(folder, judged_by)
 
 
 def _write(table: Any, path: Path) -> None:

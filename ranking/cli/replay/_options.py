@@ -19,3 +19,7 @@ HistoryOption = Annotated[
     Path | None,
     typer.Option("--history", help="Item history, from `replay history build`.", metavar="DIR"),
 ]
+JudgmentsOption = Annotated[
+    str | None,
+    typer.Option("--judgments", help="Source of the judgments, where the folder holds several."),
+]

@@ -9,7 +9,7 @@ import typer
 
 from ranking.cli import _output as out
 from ranking.cli._options import duration
-from ranking.cli.replay._options import Folder
+from ranking.cli.replay._options import Folder, JudgmentsOption
 
 if TYPE_CHECKING:
     from replay.engine import Ranking
@@ -32,6 +32,7 @@ def export(
         str | None,
         typer.Option("--profile", help="Rank under this profile; by default the pages as they were served."),
     ] = None,
+    judged_by: JudgmentsOption = None,
     shift: Annotated[
         str, typer.Option("--shift", help="With --profile: move every clock, such as 7d.")
     ] = "0",
@@ -62,7 +63,7 @@ def export(
         found = find_profile(name) if name else None
         ranking = rank(log, found, clock_shift_ms=shift_ms) if found and target != "rank-eval" else None
         written = {
-            "rows": _write(target, log, folder, path, ranking, name, k, unjudged),
+            "rows": _write(target, log, folder, path, ranking, name, k, unjudged, judged_by),
             "files": [str(path)],
         }
     if fmt is out.Format.json:
@@ -81,6 +82,7 @@ def _write(
     profile: str | None,
     k: int | None,
     unjudged: float | None,
+    judged_by: str | None,
 ) -> int:
     from ranking.profile import find_profile
     from replay import exporting
@@ -89,7 +91,7 @@ def _write(
         return exporting.export_run(log, path, ranking=ranking, k=k)
     if target == "trec-topics":
         return exporting.export_topics(log, path)
-    judgments = _judgments(folder)
+    judgments = _judgments(folder, judged_by)
     match target:
         case "trec-qrels":
             return exporting.export_qrels(log, judgments, path)
@@ -105,11 +107,11 @@ def _write(
             return exporting.export_letor(log, ranking, judgments, path, unjudged=unjudged)
 
 
-def _judgments(folder: Path) -> Judgments:
+def _judgments(folder: Path, judged_by: str | None) -> Judgments:
     from ranking.errors import InputError
     from replay.judgments import read_judgments
 
-    found = read_judgments(folder)
+    found = read_judgments(folder, judged_by)
     if found is None:
         raise InputError(
             f"no judgments in {folder}", hint="import some with `rank-cli replay import quepid` or trec-qrels"

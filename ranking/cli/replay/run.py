@@ -11,7 +11,7 @@ from ranking.cli import _output as out
 from ranking.cli._options import IndexOption, relative_change
 from ranking.cli.replay._cluster import ask_cluster
 from ranking.cli.replay._findings import Findings, show
-from ranking.cli.replay._options import Folder, HistoryOption, Live
+from ranking.cli.replay._options import Folder, HistoryOption, JudgmentsOption, Live
 from ranking.cli.replay._prepare import as_of_notes, base_query_note, moved_clocks, prepared
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def run(
             "--shift", help="Move every clock, such as 7d: what the page would be then; may be given again."
         ),
     ] = None,
+    judged_by: JudgmentsOption = None,
     history: HistoryOption = None,
     reconstruct: Annotated[
         bool,
@@ -128,6 +129,7 @@ def run(
             k=k,
             measures=None if chosen is None else tuple(split(measures or "")),
             clock_shift_ms=shifts[0],
+            judged_by=judged_by,
             categories="category" in dimensions,
         )
         pieces = evaluated(folder, question, runner, workers, beam_option or [])
@@ -147,7 +149,7 @@ def run(
         index=index,
     ) as (ready, asked):
         log = read_log(ready)
-        parity, judgments = verify_log(log), read_judgments(folder)
+        parity, judgments = verify_log(log), read_judgments(folder, judged_by)
     moments = [moment(log, ms, known, before.base_query.statuses) for ms in shifts]
     comparisons = [
         compare_rankings(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ranking.cli import _output as out
-from ranking.cli.replay._options import Folder
+from ranking.cli.replay._options import Folder, JudgmentsOption
 
 if TYPE_CHECKING:
     from replay.sweep import Sweep
@@ -23,6 +23,7 @@ def sweep(
     baseline: Annotated[
         str, typer.Option("--baseline", help="Profile to beat and to extend: file or shipped name.")
     ] = "control",
+    judged_by: JudgmentsOption = None,
     weights: Annotated[
         str | None, typer.Option("--weights", help="image.weight: 0:3:0.25 (from, to, step), or 0.5,1,2.")
     ] = None,
@@ -106,7 +107,7 @@ def sweep(
             profile,
             wanted,
             goal,
-            read_judgments(folder),
+            read_judgments(folder, judged_by),
             per_platform=per_platform,
             hold_out=hold_out,
             trials=trials,

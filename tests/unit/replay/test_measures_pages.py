@@ -18,7 +18,7 @@ from ranking.errors import InputError
 from ranking.profile import Profile
 from replay import measures as m
 from replay import rank
-from replay.judgments import Judgments, read_judgments, write_judgments
+from replay.judgments import Judgments, read_judgments
 from replay.log import CaptureLog
 from tests.unit.replay import captured
 from tests.unit.replay.captured import NOW, PLAIN, record
@@ -233,14 +233,6 @@ def test_grades_join_as_a_lookup_would(tmp_path: Path) -> None:
         expected = sorted(known[query].values(), reverse=True)[:4] if query in known else [np.nan] * 4
         np.testing.assert_array_equal(best[i], expected)
     assert judgments.by_query == known
-
-
-def test_the_last_file_wins_where_two_grade_the_same_pair(tmp_path: Path) -> None:
-    write_judgments(tmp_path, [("q", "a", 1.0), ("q", "b", 2.0)], "first")
-    write_judgments(tmp_path, [("q", "a", 4.0)], "second")
-    found = read_judgments(tmp_path)
-    assert found is not None
-    assert (found.by_query, found.sources) == ({"q": {"a": 4.0, "b": 2.0}}, ("first", "second"))
 
 
 @pytest.mark.parametrize(
