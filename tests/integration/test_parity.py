@@ -155,7 +155,7 @@ def test_both_arithmetics_give_one_order_up_to_ties_of_their_rounding(es: Elasti
     # nested nodes cast to float32 twice, one script once: each rounding moves a score by half a step
     rng = np.random.default_rng(12)
     worst = swapped = compared = 0
-    for i in range(100):
+    for i in range(25):
         drawn = random_profile(rng, i)
         text = " ".join(rng.choice(WORDS, size=rng.integers(1, 4)))
         pages = {}
@@ -172,7 +172,7 @@ def test_both_arithmetics_give_one_order_up_to_ties_of_their_rounding(es: Elasti
             swapped + int((steps > 0).sum()),
             compared + len(steps),
         )
-    assert compared > 50_000
+    assert compared > 15_000
     assert swapped < compared / 1_000
     assert worst <= 2
 
