@@ -283,7 +283,7 @@ def _search_row(record: CaptureRecord) -> dict[str, Any]:
     row["filters"] = json.dumps(dict(record.filters), sort_keys=True)
     for name in ITEM_COLUMNS:
         row[name] = [getattr(item, name) for item in record.items]
-    row["rel"] = [None if math.isnan(rel) else rel for rel in row["rel"]]
+    row["rel"] = [None if rel is None or math.isnan(rel) else rel for rel in row["rel"]]
     for name in sorted({name for item in record.items for name in item.extras}):
         row[EXTRA + name] = [item.extras.get(name) for item in record.items]
     return row

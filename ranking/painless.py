@@ -20,10 +20,12 @@ from ranking.profile import Profile
 
 SCRIPT_VERSION = "v1"
 
+# A date field reads "2025" as a year, its long beside it as 2025 ms: below this, the date is asked.
+_UNAMBIGUOUS_MS = 9_999_999_999
 _CREATED = f"""double created = Double.NaN;
 if (doc.containsKey('{fields.CREATED_MS}')) {{
   def millis = doc['{fields.CREATED_MS}'];
-  if (millis.size() != 0) {{ created = millis.value; }}
+  if (millis.size() != 0 && millis.value > {_UNAMBIGUOUS_MS}L) {{ created = millis.value; }}
 }}
 if (Double.isNaN(created)) {{
   def dates = doc['{fields.CREATED_AT}'];
@@ -179,7 +181,7 @@ def _freshness(script: Script, freshness: Freshness, now_ms: int) -> str:
     """Adds the distance; returns the factor's expression.
 
     A date is read as a ZonedDateTime, one object per document. Where the mapping has `created_at.ms`, the
-    same number is read as a long, and the date only for documents that lack it: half the script's cost.
+    same number is read as a long, and the date only for documents that lack it or are of 1970: half the cost.
     """
     now, offset = script.value("now_ms", now_ms), script.number("offset_ms", freshness.offset)
     script.add(_CREATED)

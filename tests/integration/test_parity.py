@@ -177,6 +177,23 @@ def test_both_arithmetics_give_one_order_up_to_ties_of_their_rounding(es: Elasti
     assert worst <= 2
 
 
+def test_dates_that_read_as_other_numbers_are_read_as_dates(es: Elasticsearch, index: str) -> None:
+    # a date field takes "2025" for a year, and the long beside it for 2025 ms
+    days = {"year": "2025", "day": "2025-06-01", "early": 5_000_000, "number": NOW - 9 * DAY_MS}
+    documents = [
+        {"item_id": name, "title": "unheardof", "created_at": day, "image_score": 0.5, "status": "on_sale"}
+        for name, day in days.items()
+    ]
+    helpers.bulk(es, ({"_index": index, **doc} for doc in documents), refresh=True)
+    for scripts in ("inline", "stored", "constant"):
+        profile = Profile.model_validate(
+            {"name": "dated", "freshness": {"scale": "9000d", "curve": "exp"}, "execution": "script_score"}
+        )
+        page = Searcher(es, index, profile, scripts=scripts).search("unheardof", now_ms=NOW)
+        assert {item.item_id for item in page.items} == set(days)
+        assert all(row.exact for row in explain_items(profile, page.items, NOW))
+
+
 def test_a_document_newer_than_the_clock_is_not_found(es: Elasticsearch, index: str) -> None:
     profile = Profile(name="plain", base_query={"statuses": ()}, k=1000, window=1000)  # type: ignore[arg-type]
     page = Searcher(es, index, profile).search("w0 w1 w2", now_ms=NOW)

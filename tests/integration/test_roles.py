@@ -96,6 +96,7 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
 READING = tuple(COMMANDS)[: tuple(COMMANDS).index("index status") + 1]
 # Commands that ask no Elasticsearch, or that are for a local one.
 NO_LOGIN = (
+    "ab",
     "demo",
     "stack",
     "templates export",

@@ -96,8 +96,11 @@ def test_the_folder_is_closed_and_the_cas_key_is_gone(secure: SecureServer) -> N
 
 
 def test_commands_find_ca_and_password_by_themselves(secure: SecureServer) -> None:
-    done = secure.rank_cli("templates", "plan", "--no-diff")
-    assert (done.returncode, f"{len(desired_state())} to apply" in done.stderr) == (0, True)
+    done = secure.rank_cli("templates", "plan", "--no-diff", "--index", "nobody-applied-it")
+    assert (done.returncode, f"{len(desired_state('nobody-applied-it'))} to apply" in done.stderr) == (
+        0,
+        True,
+    )
     assert secure.rank_cli("stack", "status", "elasticsearch").stdout.count("ready") == 1
 
 

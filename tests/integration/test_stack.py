@@ -43,15 +43,15 @@ def engines(tmp_path_factory):
     get_settings.cache_clear()
     try:
         started = stack.up(options=stack.Options(es_heap="512m"))
+        yield started
     except StackError as e:
-        stack.down(purge=True)
         if os.environ.get("CI"):
             raise
-        pytest.skip(str(e))
-    yield started
-    stack.down(purge=True)
-    patch.undo()
-    get_settings.cache_clear()
+        pytest.skip(f"{e}\n{e.log_tail}")
+    finally:
+        stack.down(purge=True)
+        patch.undo()
+        get_settings.cache_clear()
 
 
 def request(method: str, url: str, body: dict | None = None) -> dict:
