@@ -46,7 +46,7 @@ def engines(tmp_path_factory):
         yield started
     except StackError as e:
         if os.environ.get("CI"):
-            raise
+            pytest.fail(f"{e}\n{e.log_tail}")
         pytest.skip(f"{e}\n{e.log_tail}")
     finally:
         stack.down(purge=True)
