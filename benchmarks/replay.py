@@ -3,7 +3,7 @@
 Every part is compared with a peer in the same run, because machines differ and are shared:
 numpy      the formula and a full sort on arrays in memory, one thread: what the arithmetic alone costs
 live       the same searches asked of Elasticsearch
-`N_TILED=1000 N_MILLION=20000 python -m benchmarks replay` is a quick look.
+`N_DOCS=30000 N_TILED=1000 N_MILLION=20000 python -m benchmarks replay` is a quick look.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from replay.measures import measure
 from replay.sweep import Bench, Range, Space
 from replay.sweep.space import candidate
 
-N_DOCS = 100_000
+N_DOCS = int(os.environ.get("N_DOCS", "1000000"))
 N_SEARCHES = 400
 N_TILED = int(os.environ.get("N_TILED", "40000"))
 N_MILLION = int(os.environ.get("N_MILLION", "1000000"))

