@@ -79,27 +79,31 @@ def read_history(es: Elasticsearch, family: str) -> list[Entry]:
     Raises:
         ServerError: the cluster refused.
     """
-    name = history_index(family)
-    with server_errors(f"read {name}"):
-        if not es.indices.exists(index=name):
-            return []
-        hits = search_history(
-            es, name, query={"term": {"type": "templates"}}, sort=[{"number": "asc"}], size=10_000
-        )
+    hits = search_history(
+        es, family, query={"term": {"type": "templates"}}, sort=[{"number": "asc"}], size=10_000
+    )
     return [_read(hit["_source"]) for hit in hits]
 
 
-def search_history(es: Elasticsearch, name: str, **search: Any) -> list[dict[str, Any]]:
-    """The hits of a search; waits for the shard of an index that was made a moment ago."""
+def search_history(es: Elasticsearch, family: str, **search: Any) -> list[dict[str, Any]]:
+    """The hits of a search in a family's history; waits for the shard of an index that was made a moment ago.
+
+    Raises:
+        ServerError: the cluster refused.
+    """
+    name = history_index(family)
     deadline = time.monotonic() + _SHARD_PATIENCE_S
-    while True:
-        try:
-            hits: list[dict[str, Any]] = es.search(index=name, **search)["hits"]["hits"]
-            return hits
-        except ApiError as e:
-            if e.status_code != 503 or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    with server_errors(f"read {name}"):
+        if not es.indices.exists(index=name):
+            return []
+        while True:
+            try:
+                hits: list[dict[str, Any]] = es.search(index=name, **search)["hits"]["hits"]
+                return hits
+            except ApiError as e:
+                if e.status_code != 503 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
 
 def begin(

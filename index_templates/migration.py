@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self
 
 from elasticsearch import ConflictError, Elasticsearch
 
-from index_templates.history import ensure_history, history_index, search_history
+from index_templates.history import ensure_history, search_history
 from ranking.errors import StalePlan
 from ranking.es import server_errors
 
@@ -85,18 +85,14 @@ def read_migrations(es: Elasticsearch, family: str) -> list[Migration]:
     Raises:
         ServerError: the cluster refused.
     """
-    index = history_index(family)
-    with server_errors(f"read {index}"):
-        if not es.indices.exists(index=index):
-            return []
-        hits = search_history(
-            es,
-            index,
-            query={"term": {"type": "migration"}},
-            sort=[{"at": "asc"}],
-            size=1000,
-            seq_no_primary_term=True,
-        )
+    hits = search_history(
+        es,
+        family,
+        query={"term": {"type": "migration"}},
+        sort=[{"at": "asc"}],
+        size=1000,
+        seq_no_primary_term=True,
+    )
     return [
         Migration(**hit["_source"]["migration"], seq_no=hit["_seq_no"], primary_term=hit["_primary_term"])
         for hit in hits

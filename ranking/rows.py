@@ -18,7 +18,7 @@ class RowError(ValueError):
     """One row cannot be used, and why; the other rows can."""
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str | bytes) -> dict[str, Any]:
     """The JSON object that a line holds.
 
     Raises:

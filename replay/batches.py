@@ -7,6 +7,7 @@ batch. Columns that nobody asks for are never decoded, see `replay.lazy`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -37,6 +38,15 @@ class Part:
     n_searches: int
 
 
+def count_searches(folder: Path) -> int:
+    """How many searches a capture folder holds, by the footers of its files; a broken file counts nothing."""
+    n = 0
+    for path in _files(folder):
+        with suppress(pa.ArrowInvalid, OSError):
+            n += pq.read_metadata(path).num_rows
+    return n
+
+
 def list_parts(folder: Path) -> list[Part]:
     """The row groups of a capture folder, in the order in which `read_log` reads them.
 
@@ -45,9 +55,7 @@ def list_parts(folder: Path) -> list[Part]:
             field that is text in one file and a number in another.
     """
     parts, ids, newest, extras = [], [], 0, pa.schema([])
-    for path in sorted((folder / "searches").glob("day=*/*.parquet")):
-        if path.name.startswith("."):
-            continue
+    for path in _files(folder):
         try:
             file = pq.ParquetFile(path)
             present = file.schema_arrow
@@ -74,6 +82,11 @@ def list_parts(folder: Path) -> list[Part]:
     check_schema_version(newest, folder)
     check_unique(pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string()), folder)
     return parts
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted((folder / "searches").glob("day=*/*.parquet"))
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def read_part(

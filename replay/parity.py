@@ -100,6 +100,8 @@ def merge(parts: Iterable[Parity]) -> Parity:
 
 def with_imported(log: CaptureLog, parity: Parity) -> Parity:
     """Count apart what cannot be verified because the log never said which formula served it."""
+    if not parity.unknown_profile:
+        return parity
     n = int(without_profile(log).sum())
     return replace(parity, unknown_profile=parity.unknown_profile - n, imported=n)
 

@@ -32,11 +32,6 @@ _STATUS: Final = Rule(type="rule", field=fields.STATUS, any_of=(fields.ON_SALE,)
 _LOOK_UP: Final = 1_000  # shown ids that are looked up in one search
 
 
-def needs_reconstruction(folder: Path) -> bool:
-    """Whether a capture folder has searches without relevance."""
-    return any(_is_bare(record) for record in read_captures(folder))
-
-
 def reconstruct(
     es: Elasticsearch,
     folder: Path,

@@ -7,13 +7,13 @@ moment, the later wins, as in the index.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ranking import fields
 from ranking.errors import InputError, ServerError
+from ranking.rows import RowError, parse_object
 from replay.history.changes import Change, parse_change
 
 if TYPE_CHECKING:
@@ -109,12 +109,9 @@ def read_topic(topic: str, bootstrap: str | None = None) -> Iterator[Change]:
 def _of_record(record: Any) -> list[Change]:
     if record.value() is not None:
         try:
-            data = json.loads(record.value())
-        except ValueError as e:
-            raise InputError(f"not JSON: {e}") from None
-        if not isinstance(data, Mapping):
-            raise InputError("not a JSON object")
-        return parse_change(data)
+            return parse_change(parse_object(record.value()))
+        except RowError as e:
+            raise InputError(str(e)) from None
     if not record.key():
         raise InputError("a record with neither key nor value")
     stamped = record.timestamp()[1]
@@ -151,12 +148,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line)
-                except ValueError as e:
-                    raise InputError(f"{path}, line {number}: not JSON: {e}") from None
-                if not isinstance(row, Mapping):
-                    raise InputError(f"{path}, line {number}: not a JSON object")
-                yield number, row
+                    yield number, parse_object(line)
+                except RowError as e:
+                    raise InputError(f"{path}, line {number}: {e}") from None
     except OSError as e:
         raise InputError(
             f"{path} cannot be read: {e.strerror or e}",

@@ -207,8 +207,8 @@ def evaluated(
         from replay.pipeline import evaluate_with_beam
 
         return evaluate_with_beam(folder, question, runner=runner, workers=workers, options=beam_options)
-    from replay.batches import list_parts
+    from replay.batches import count_searches
     from replay.evaluation import evaluate
 
-    with out.progress("evaluating searches", sum(part.n_searches for part in list_parts(folder))) as advance:
+    with out.progress("evaluating searches", count_searches(folder)) as advance:
         return evaluate(folder, question, threads=workers, advance=advance)

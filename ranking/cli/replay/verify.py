@@ -36,11 +36,11 @@ def verify(
     Example: rank-cli replay verify captures --live --fixed --limit 100
     """
     from replay import read_log
-    from replay.batches import list_parts
+    from replay.batches import count_searches
     from replay.evaluation import verify_folder
     from replay.failing import failure_parts
 
-    with out.progress("verifying searches", sum(part.n_searches for part in list_parts(folder))) as advance:
+    with out.progress("verifying searches", count_searches(folder)) as advance:
         parity = verify_folder(folder, advance=advance)  # in pieces: a log of any size
     asked = live or fixed
     log = read_log(folder) if asked or parity.failures else None
