@@ -80,9 +80,8 @@ class Kafka:
         if not (data / "meta.properties").exists():
             # A format that was cut short leaves a folder that the next one refuses.
             shutil.rmtree(data, ignore_errors=True)
-            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             formatted = subprocess.run(
-                [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)],
+                [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(config)],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -115,6 +114,17 @@ class Kafka:
             else:
                 return VERSION if ports else "unknown"
         raise NotReady("; ".join(problems))
+
+
+def cluster_id() -> str:
+    """A random id as Kafka writes them: 16 bytes, base64url, never with a "-" first.
+
+    Kafka's own `random-uuid` draws again on a leading "-": its parser takes such an id for an option.
+    """
+    while True:
+        drawn = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not drawn.startswith("-"):
+            return drawn
 
 
 def api_versions(server: str, timeout_s: float = 5.0) -> int:
