@@ -20,7 +20,11 @@ _CLOCK = 9_007_199_254_740_881
 
 
 def body_templates(profile: Profile) -> dict[str, dict[str, Any]]:
-    """The body template of every platform, `default` for those without override."""
+    """The body template of every platform, `default` for those without override.
+
+    The native query's for `execution: plugin`; `ranking.native.scripted` gives the profile whose templates
+    run the script.
+    """
     return {platform: body_template(one) for platform, one in resolved(profile).items()}
 
 

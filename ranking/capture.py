@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from ranking.errors import InputError
 from ranking.profile import Profile, parse_profile
 
-SCHEMA_VERSION = 3  # 2 adds columns of extras, 3 adds `source` and allows nulls; 1 and 2 are read too
+SCHEMA_VERSION = 4  # 2 adds columns of extras, 3 `source` and nulls, 4 `execution`; older ones are read too
 NOTHING_PROVEN = float("inf")  # a rel_floor: what was not captured may be arbitrarily relevant
 EXTRA = "x."  # prefix of an extra field's column
 
@@ -75,6 +75,7 @@ class CaptureRecord:
     filters: Mapping[str, Any] = field(default_factory=dict)
     n_shards: int = 1
     took_ms: int = 0
+    execution: str | None = None  # what served it: `script_score` where a profile's plugin was missing
     source: str | None = None  # format it was imported from, such as "ubi"; None where captured as served
 
     @property
@@ -131,12 +132,13 @@ SEARCH_SCHEMA = pa.schema(
         ("rel_floor", pa.float32()),
         ("n_shards", pa.int32()),
         ("took_ms", pa.int32()),
+        ("execution", pa.string()),
         ("source", pa.string()),
         *((name, pa.list_(kind)) for name, kind in _ITEM_TYPES.items()),
     ]
 )
 
-ADDED_LATER = ("arm", "source")  # null in files that were written before
+ADDED_LATER = ("arm", "execution", "source")  # null in files that were written before
 
 EVENT_SCHEMA = pa.schema(
     [

@@ -31,7 +31,7 @@ class Features:
     mustache: bool | None  # search templates (lang-mustache)
     mapper_extras: bool | None  # rank_feature, scaled_float
     script_rescorer: bool  # `rescore: {script: ...}`
-    rank_boost: bool | None  # the plugin's native query, on every node
+    rank_boost: bool | None  # the plugin's native query, in one version on every node
     rank_eval: bool | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,11 +99,17 @@ def _ask(es: Elasticsearch, version: Mapping[str, Any]) -> Features:
         mustache=_module(nodes, "lang-mustache", lambda: es.render_search_template(source="{}")),
         mapper_extras=_module(nodes, "mapper-extras", lambda: _query(es, {"rank_feature": {"field": "x"}})),
         script_rescorer=bool(_parsed(lambda: _search(es, {"rescore": _SCRIPT_RESCORE}))),
-        rank_boost=None if nodes is None else all(_has_plugin(node) for node in nodes),
+        rank_boost=_rank_boost(es, nodes),
         rank_eval=_module(nodes, "rank-eval", lambda: _rank_eval(es)),
     )
 
 
+_RANK_BOOST: Final = {
+    "rank_boost": {
+        "query": {"match_all": {}},
+        "freshness": {"field": "x", "curve": "gauss", "origin": 1_000_000_000_000, "scale": "1d"},
+    }
+}
 _SCRIPT_RESCORE: Final = {"window_size": 1, "script": {"script": {"source": "1.0"}}}
 
 
@@ -129,9 +135,30 @@ def _module(nodes: Sequence[Mapping[str, Any]] | None, name: str, probe: Callabl
     return all(any(module["name"] == name for module in node.get("modules", ())) for node in nodes)
 
 
-def _has_plugin(node: Mapping[str, Any]) -> bool:
-    names = {str(plugin["name"]).replace("_", "-") for plugin in node.get("plugins", ())}
-    return RANK_BOOST_PLUGIN in names
+def plugin_versions(es: Elasticsearch) -> dict[str, str | None] | None:
+    """The version of the rank-boost plugin by node name, None where a node lacks it.
+
+    Returns:
+        None where the caller's key may not list nodes.
+    """
+    nodes = _nodes(es)
+    return None if nodes is None else {str(node["name"]): _plugin_version(node) for node in nodes}
+
+
+def _rank_boost(es: Elasticsearch, nodes: Sequence[Mapping[str, Any]] | None) -> bool | None:
+    """Whether every node runs one version; where nodes may not be listed, whether one knows the query."""
+    if nodes is None:
+        return _parsed(lambda: _query(es, _RANK_BOOST))
+    versions = {_plugin_version(node) for node in nodes}
+    return len(versions) == 1 and None not in versions
+
+
+def _plugin_version(node: Mapping[str, Any]) -> str | None:
+    """A server refuses to start with a plugin built for another version of it, so this one fits its node."""
+    for plugin in node.get("plugins", ()):
+        if str(plugin["name"]) == RANK_BOOST_PLUGIN:
+            return str(plugin["version"])
+    return None
 
 
 def _parsed(probe: Callable[[], object]) -> bool | None:
@@ -162,4 +189,4 @@ def _rank_eval(es: Elasticsearch) -> object:
     return es.rank_eval(index=_NO_INDEX, requests=[request], metric={"precision": {}})
 
 
-__all__ = ["RANK_BOOST_PLUGIN", "Features", "find_features", "version_key"]
+__all__ = ["RANK_BOOST_PLUGIN", "Features", "find_features", "plugin_versions", "version_key"]

@@ -21,6 +21,7 @@ from ranking.draw import FORMULA_RANK, INTERLEAVED, RANK_OF, TEAM, uniforms
 from ranking.errors import InputError
 from ranking.es import server_errors
 from ranking.interleaving import Method, draft
+from ranking.native import scripted
 from ranking.profile import Profile
 from ranking.query import Scripts, search_body, window_body
 from ranking.search import Page, Pair, Searcher, read_page
@@ -96,7 +97,17 @@ class Interleaver(Searcher):
             ServerError: the server refused, or some shards did not answer.
         """
         profiles = [profile.for_platform(platform) for profile in self.profiles]
-        pages, window, n_shards = self._ask(profiles, text, now_ms, size or profiles[0].k, filters)
+        natives = [profile for profile in profiles if profile.execution == "plugin"]
+        pages, window, n_shards = self.native.run(
+            natives[0] if natives else profiles[0],
+            lambda served: self._ask(
+                profiles if served.execution == "plugin" else [scripted(profile) for profile in profiles],
+                text,
+                now_ms,
+                size or profiles[0].k,
+                filters,
+            ),
+        )
         places: dict[str, dict[str, float]] = {}
         for profile, page in zip(profiles, pages, strict=True):
             for place, item in enumerate(page.items, start=1):

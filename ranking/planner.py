@@ -18,6 +18,7 @@ import numpy as np
 from elasticsearch import Elasticsearch
 
 from ranking.errors import InputError
+from ranking.features import find_features
 from ranking.profile import Profile
 from ranking.query import Scripts
 from ranking.search import Page
@@ -61,12 +62,17 @@ class ExecutionPlan:
     classes: tuple[ClassPlan, ...]
 
     def strategy(self, matches: int | None) -> Strategy:
-        """The strategy for a search with so many matches; scoring every match where that is not known."""
+        """The strategy for a search with so many matches.
+
+        Where that is not known: the native query if it serves every class, which needs no count; else every
+        match is scored.
+        """
         if matches is not None:
             for part in self.classes:
                 if part.low <= matches and (part.high is None or matches < part.high):
                     return part.strategy
-        return Strategy("full")
+        everywhere = {part.strategy for part in self.classes}
+        return everywhere.pop() if everywhere == {Strategy("plugin")} else Strategy("full")
 
     def as_dict(self) -> dict[str, Any]:
         """As one JSON object."""
@@ -88,7 +94,7 @@ def plan_execution(
     Args:
         es: the cluster.
         index: what to search.
-        profile: resolved for its platform, with `execution: window` or `script_score`.
+        profile: resolved for its platform, with any execution but `function_score`.
         searches: what to ask; the first `per_class` of each class are used.
         scripts: where scripts come from.
         rounds: rounds over all strategies; the median of them counts.
@@ -106,6 +112,8 @@ def plan_execution(
         )
     server = TopK(es, index, profile, scripts=scripts)
     strategies = [Strategy("full"), *(Strategy("window", n) for n in WINDOWS)]
+    if find_features(es).rank_boost:
+        strategies.append(Strategy("plugin"))
     edges: list[int | None] = [0, *CLASSES, None]
     plans = []
     try:
@@ -151,11 +159,16 @@ def _plan_class(
 
 
 def _why(names: Sequence[str], ms: Any, shares: Mapping[str, float], best: int) -> str:
-    if best == 0:
-        window = int(np.argmin(ms[1:])) + 1
+    if names[best] == "plugin":
         return (
-            f"scoring every match takes {ms[0]:.1f} ms; the best {names[window]} takes {ms[window]:.1f} ms, "
-            f"proven in one pass for {shares[names[window]]:.0%}"
+            f"the native query takes {ms[best]:.1f} ms; scoring every match takes {ms[0]:.1f} ms, the best "
+            f"window {np.min(ms[1:best]):.1f} ms"
+        )
+    if best == 0:
+        next_best = int(np.argmin(ms[1:])) + 1
+        return (
+            f"scoring every match takes {ms[0]:.1f} ms; the best other, {names[next_best]}, takes "
+            f"{ms[next_best]:.1f} ms, proven in one pass for {shares[names[next_best]]:.0%}"
         )
     return (
         f"{names[best]} is proven in one pass for {shares[names[best]]:.0%} and takes {ms[best]:.1f} ms; "
@@ -181,6 +194,6 @@ class PlannedTopK:
         key = text if not filters else f"{text}\0{sorted(filters.items())}"
         strategy = self.plan.strategy(self._counts.get(key))
         page, certificate = self.server.search(text, now_ms=now_ms, k=k, filters=filters, strategy=strategy)
-        if strategy.kind == "full":
+        if strategy.kind == "full" and page.total_hits is not None:
             self._counts.put(key, page.total_hits)
         return page, certificate

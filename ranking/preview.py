@@ -38,7 +38,7 @@ class QueryPreview:
 
     query: str
     k: int
-    hits: int
+    hits: int | None  # None where they were not counted
     entered: tuple[str, ...]  # on the contender's page, not on the baseline's
     left: tuple[str, ...]  # the other way round
     moves: tuple[Move, ...]  # of every item on either page whose rank changes
@@ -56,7 +56,7 @@ class QueryPreview:
         farthest = max(both, key=lambda m: abs((m.before or 0) - (m.after or 0)), default=None)
         row: dict[str, Any] = {
             "query": self.query,
-            "hits": self.hits,
+            "hits": "" if self.hits is None else self.hits,
             "entered": len(self.entered),
             "moved": len(self.moves) - len(self.entered) - len(self.left),
             "farthest": f"{farthest.before} → {farthest.after}" if farthest else "",
@@ -170,7 +170,7 @@ def compare_pages(
     *,
     now_ms: int,
     k: int,
-    hits: int,
+    hits: int | None,
     grades: Mapping[str, float] | None = None,
 ) -> QueryPreview:
     """One query's pages, in rank order and deeper than k, compared at k."""

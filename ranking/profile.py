@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -22,7 +23,7 @@ from ranking.factors import Factor, Kind
 from ranking.freshness import Freshness
 from ranking.image import ImageBoost
 
-Execution = Literal["function_score", "script_score", "window"]
+Execution = Literal["function_score", "script_score", "window", "plugin"]
 Platform = Literal["web", "ios", "android"]
 _NOT_HASHED = {"name", "description", "lint_ignore"}
 
@@ -73,7 +74,8 @@ class Profile(_Part):
     factors: tuple[Factor, ...] = Field(default=(), max_length=20)
     execution: Execution = Field(
         default="function_score",
-        description="window: script_score's arithmetic over the most relevant, with a certificate.",
+        description="window: script_score's arithmetic over the most relevant, with a certificate; plugin: "
+        "the native query where the cluster has it, the script elsewhere, the same bits.",
     )
     approximate: bool = Field(
         default=False, description="With window: serve the window's order even where it is not proven."
@@ -130,6 +132,12 @@ class Profile(_Part):
         content = self.model_dump(mode="json", exclude=_NOT_HASHED, exclude_defaults=True)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Profile:
+        """A copy with some keys replaced, unchecked; its hash is its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("hash", None)
+        return copied
 
     @property
     def summary(self) -> str:

@@ -19,6 +19,7 @@ from ranking.clock import format_time
 from ranking.errors import ConfigError, InputError, StalePlan
 from ranking.es import server_errors
 from ranking.features import find_features
+from ranking.native import scripted
 from ranking.profile import Profile
 from ranking.published import (
     INDEX,
@@ -77,14 +78,21 @@ def publish(
                 f"nothing is live under {name}, so a canary has no baseline",
                 hint=f"publish a baseline first: rank-cli apply-boost {name} without --canary",
             )
-    bodies = body_templates(profile)
     with server_errors(f"publish {name}"):
+        rendered = _rendered(es, profile)
         if not es.indices.exists(index=index):
             es.options(ignore_status=400).indices.create(index=index, mappings=MAPPINGS, settings=SETTINGS)
-        scripts, templates = _store(es, profile)
+        scripts, templates = _store(es, rendered.served)
         number = 1 if replaces is None else replaces.version + 1
         when = format_time(now_ms)
-        version = Version(profile, number, when, publisher, scripts, templates, bodies)
+        version = replace(
+            rendered,
+            version=number,
+            published_at=when,
+            published_by=publisher,
+            scripts=scripts,
+            templates=templates,
+        )
         version, written = _write_version(es, version, index)
     if canary_percent is None or replaces is None:
         previous = None if replaces is None else replaces.version
@@ -170,13 +178,44 @@ def change_percent(
 def _go_live(
     es: Elasticsearch, target: Version, live: Published, *, now_ms: int, by: str | None, index: str
 ) -> None:
-    """Make an earlier version live; its scripts are stored again, for they may have been pruned."""
+    """Make an earlier version live; its scripts are stored again, for they may have been pruned.
+
+    It is served as this cluster can serve it now: the plugin may have come or gone since.
+    """
     with server_errors(f"make {target.label} live"):
-        scripts, templates = _store(es, target.profile)
-    bodies = body_templates(target.profile)
-    target = replace(target, scripts=scripts, templates=templates, bodies=bodies)
+        rendered = _rendered(es, target.profile)
+        scripts, templates = _store(es, rendered.served)
+    target = replace(
+        target,
+        scripts=scripts,
+        templates=templates,
+        bodies=rendered.bodies,
+        execution=rendered.execution,
+        fallback_bodies=rendered.fallback_bodies,
+    )
     previous = live.previous if target.version == live.version else live.version
     _flip(es, target.live_source(now_ms=now_ms, by=by, previous=previous), live, index)
+
+
+def serving(es: Elasticsearch, profile: Profile) -> Profile:
+    """The profile as this cluster can serve it: by its script where not every node has the plugin."""
+    if profile.execution != "plugin" or find_features(es, refresh=True).rank_boost:
+        return profile
+    return scripted(profile)
+
+
+def _rendered(es: Elasticsearch, profile: Profile) -> Version:
+    """Bodies and execution for this cluster, as a version without number."""
+    served = serving(es, profile)
+    native = served.execution == "plugin"
+    return Version(
+        profile,
+        0,
+        "",
+        bodies=body_templates(served),
+        execution=served.execution,
+        fallback_bodies=body_templates(scripted(profile)) if native else {},
+    )
 
 
 def _store(es: Elasticsearch, profile: Profile) -> tuple[dict[str, StoredScript], dict[str, str]]:
@@ -252,4 +291,5 @@ __all__ = [
     "read_version",
     "resolve",
     "rollback",
+    "serving",
 ]

@@ -19,7 +19,8 @@ from ranking.canary import Canary
 from ranking.clock import format_time
 from ranking.errors import ConfigError
 from ranking.es import server_errors
-from ranking.profile import Profile, parse_profile
+from ranking.native import scripted
+from ranking.profile import Execution, Profile, parse_profile
 from ranking.stored import StoredScript
 
 INDEX = "rank-profiles"
@@ -35,6 +36,8 @@ MAPPINGS: dict[str, Any] = {
         "scripts": _NOT_KEPT,
         "templates": _NOT_KEPT,
         "bodies": _NOT_KEPT,
+        "fallback_bodies": _NOT_KEPT,
+        "execution": {"type": "keyword"},
         "canary": _NOT_KEPT,
     },
 }
@@ -52,6 +55,13 @@ class Version:
     scripts: Mapping[str, StoredScript] = field(default_factory=dict)  # by platform, `default` for the rest
     templates: Mapping[str, str] = field(default_factory=dict)  # ids of search templates, by platform
     bodies: Mapping[str, Any] = field(default_factory=dict)  # body templates, by platform
+    execution: Execution | None = None  # what bodies and templates run; None: as the profile says
+    fallback_bodies: Mapping[str, Any] = field(default_factory=dict)  # where bodies need the plugin
+
+    @property
+    def served(self) -> Profile:
+        """The profile as its bodies and templates run it: by script where the cluster had no plugin."""
+        return scripted(self.profile) if self.execution == "script_score" else self.profile
 
     @property
     def label(self) -> str:
@@ -71,6 +81,8 @@ class Version:
             "scripts": {platform: script.as_dict() for platform, script in self.scripts.items()},
             "templates": dict(self.templates),
             "bodies": dict(self.bodies),
+            "execution": self.execution or self.profile.execution,
+            "fallback_bodies": dict(self.fallback_bodies),
         }
 
     def live_source(
@@ -207,6 +219,8 @@ def _version_fields(source: Mapping[str, Any], where: str) -> dict[str, Any]:
         },
         "templates": dict(source.get("templates", {})),
         "bodies": dict(source.get("bodies", {})),
+        "execution": source.get("execution"),
+        "fallback_bodies": dict(source.get("fallback_bodies", {})),
     }
 
 

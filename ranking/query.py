@@ -18,6 +18,7 @@ from ranking.factors import CategoryWeights, Factor, NumericFactor
 from ranking.freshness import Freshness
 from ranking.image import ImageBoost
 from ranking.lint import check_body
+from ranking.native import native_boost
 from ranking.painless import Script, factor_script, image_script, score_script, script_id
 from ranking.profile import BaseQuery, Profile
 from ranking.stored import own_script
@@ -72,6 +73,8 @@ def boosted(profile: Profile, base: q.Query, *, now_ms: int, scripts: Scripts = 
     """The profile's formula over any relevance query."""
     if profile.image.mode == "none" and profile.freshness is None and not profile.factors:
         return base
+    if profile.execution == "plugin":
+        return native_boost(profile, base, now_ms=now_ms)
     if profile.execution != "function_score":
         return q.ScriptScore(query=base, script=_script(profile, now_ms, scripts))
     return _outer_function_score(profile, _image_function_score(profile.image, base), now_ms)
@@ -97,13 +100,15 @@ def search_body(
         scripts: `inline` works on any cluster; `stored` needs `rank-cli templates apply`; `published` needs
             the profile to be published, and runs the script stored for it.
 
+    The native query is asked for the page alone: a count of the matches would visit every one of them.
+
     Raises:
         LintError: the body would read a clock of its own.
     """
     query = boosted_query(
         profile, text, now_ms=now_ms, filters=filter_clauses(filters), scripts=scripts
     ).to_dict()
-    return _body(profile, query, size or profile.k, track_total_hits=True)
+    return _body(profile, query, size or profile.k, track_total_hits=profile.execution != "plugin")
 
 
 def window_body(

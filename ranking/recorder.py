@@ -132,12 +132,10 @@ class Recorder:
         if not self._is_sampled(search_id, about):
             page = self.searcher.search(text, now_ms=now_ms, platform=platform, size=size, filters=filters)
             return Served(search_id, page, False)
-        profile = self.searcher.profile.for_platform(platform)
-        body = search_body(
-            profile, text, now_ms=now_ms, size=size, filters=filters, scripts=self.searcher.scripts
+        response, page, point = self.searcher.native.run(
+            self.searcher.profile.for_platform(platform),
+            lambda served: self._page(served, text, now_ms=now_ms, size=size, filters=filters),
         )
-        response, point = self._ask(body)
-        page = read_page(response, profile)
         self._enqueue(
             response, page, about, point_in_time=point, search_id=search_id, text=text, now_ms=now_ms
         )
@@ -209,6 +207,22 @@ class Recorder:
         self._tally.add(served=1, sampled=int(sampled))
         return sampled
 
+    def _page(
+        self,
+        served: Profile,
+        text: str,
+        *,
+        now_ms: int,
+        size: int | None,
+        filters: Mapping[str, Any] | None,
+    ) -> tuple[Mapping[str, Any], Page, str | None]:
+        """The page's response, the page, and the point in time it comes from."""
+        body = search_body(
+            served, text, now_ms=now_ms, size=size, filters=filters, scripts=self.searcher.scripts
+        )
+        response, point = self._ask(body)
+        return response, read_page(response, served, size=body["size"]), point
+
     def _ask(self, body: dict[str, Any]) -> tuple[Mapping[str, Any], str | None]:
         """The page's response, and the point in time it comes from; None where the cluster gives none."""
         es, index = self.searcher.es, self.searcher.index
@@ -259,6 +273,7 @@ class Recorder:
             filters=dict(about.get("filters") or {}),
             n_shards=int(response["_shards"]["total"]),
             took_ms=page.took_ms,
+            execution=page.execution,
         )
         try:
             self._start()

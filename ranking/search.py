@@ -18,7 +18,8 @@ from ranking import fields
 from ranking.capture import CapturedItem, CaptureRecord, new_search_id
 from ranking.errors import ServerError
 from ranking.es import check_complete, server_errors
-from ranking.profile import Profile
+from ranking.native import Native
+from ranking.profile import Execution, Profile
 from ranking.query import REL_NAME, Scripts, search_body, window_body
 
 _PAIR_ATTEMPTS = 5
@@ -30,8 +31,9 @@ class Page:
     """One served page."""
 
     items: tuple[CapturedItem, ...]  # in rank order
-    total_hits: int
+    total_hits: int | None  # None where the server did not count
     took_ms: int
+    execution: Execution | None = None  # what served it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Searcher:
         self.index = index
         self.profile = profile
         self.scripts = scripts
+        self.native = Native()
 
     def search(
         self,
@@ -70,10 +73,23 @@ class Searcher:
             ServerError: the server refused, or some shards did not answer.
         """
         profile = self.profile.for_platform(platform)
-        body = search_body(profile, text, now_ms=now_ms, size=size, filters=filters, scripts=self.scripts)
+        return self.native.run(
+            profile, lambda served: self._page(served, text, now_ms=now_ms, size=size, filters=filters)
+        )
+
+    def _page(
+        self,
+        served: Profile,
+        text: str,
+        *,
+        now_ms: int,
+        size: int | None,
+        filters: Mapping[str, Any] | None,
+    ) -> Page:
+        body = search_body(served, text, now_ms=now_ms, size=size, filters=filters, scripts=self.scripts)
         with server_errors(f"search in {self.index}"):
             response = self.es.search(index=self.index, include_named_queries_score=True, **body)
-        return read_page(response.body, profile)
+        return read_page(response.body, served, size=body["size"])
 
     def capture(
         self,
@@ -113,6 +129,7 @@ class Searcher:
             filters=dict(filters or {}),
             n_shards=pair.n_shards,
             took_ms=pair.page.took_ms,
+            execution=pair.page.execution,
         )
 
     def page_and_window(
@@ -130,13 +147,27 @@ class Searcher:
             ServerError: the server refused, or the index is refreshed faster than a pair can be read.
         """
         profile = self.profile.for_platform(platform)
+        return self.native.run(
+            profile, lambda served: self._pair(served, text, now_ms=now_ms, size=size, filters=filters)
+        )
+
+    def _pair(
+        self,
+        profile: Profile,
+        text: str,
+        *,
+        now_ms: int,
+        size: int | None,
+        filters: Mapping[str, Any] | None,
+    ) -> Pair:
         bodies = [
             search_body(profile, text, now_ms=now_ms, size=size, filters=filters, scripts=self.scripts),
             window_body(profile, text, now_ms=now_ms, size=profile.window, filters=filters),
         ]
         for _ in range(_PAIR_ATTEMPTS):
             served, window = self._msearch(bodies)
-            page, most_relevant = read_page(served, profile), read_page(window, profile)
+            page = read_page(served, profile, size=bodies[0]["size"])
+            most_relevant = read_page(window, profile)
             if same_moment(page.items, most_relevant.items):
                 break
         else:
@@ -165,18 +196,31 @@ class Searcher:
         return list(response.body["responses"])
 
 
-def read_page(response: Mapping[str, Any], profile: Profile) -> Page:
+def read_page(response: Mapping[str, Any], profile: Profile, *, size: int | None = None) -> Page:
     """The page in a search response whose body came from `ranking.query` for `profile`.
+
+    Args:
+        response: the server's answer.
+        profile: as it was served, resolved for its platform.
+        size: hits that were asked for; where the server did not count and found fewer, they are all.
 
     Raises:
         ServerError: some shards did not answer, or a hit lacks what the body asked for.
     """
     check_complete(response)
-    total = response["hits"].get("total", {}).get("value", len(response["hits"]["hits"]))
     extras = tuple(name for name in profile.factor_fields if name not in _OWN_COLUMNS)
     hits = response["hits"]["hits"]
     items = tuple(_read_hit(hit, rank, extras) for rank, hit in enumerate(hits, start=1))
-    return Page(items, int(total), int(response.get("took", 0)))
+    return Page(items, _total(response["hits"], size), int(response.get("took", 0)), profile.execution)
+
+
+def _total(hits: Mapping[str, Any], size: int | None) -> int | None:
+    """How many documents matched; None where the server did not count them."""
+    counted = hits.get("total")
+    if counted and counted.get("relation", "eq") == "eq":
+        return int(counted["value"])
+    found = len(hits["hits"])
+    return found if size is not None and found < size else None
 
 
 def _read_hit(hit: Mapping[str, Any], rank: int, extras: Sequence[str]) -> CapturedItem:

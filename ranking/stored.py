@@ -37,7 +37,10 @@ def resolved(profile: Profile) -> dict[str, Profile]:
 
 
 def own_script(profile: Profile, now_ms: int) -> tuple[str, Script] | None:
-    """Id and script of a profile resolved for its platform; None where its body runs no script of its own."""
+    """Id and script of a profile resolved for its platform; None where its body runs no script of its own.
+
+    A profile that is served natively has one too: the script is what serves it where the plugin is missing.
+    """
     if profile.execution == "function_score":
         return None
     if profile.image.mode == "none" and profile.freshness is None and not profile.factors:

@@ -6,6 +6,7 @@ at most `bound(rel_next)`. Where the k-th score is strictly above that, the page
 second pass scores only documents relevant enough to reach the k-th score (`min_score` on relevance): proof.
 
     full       every match is scored: one pass, always exact
+    plugin     the native query of the optional plugin: one pass, always exact
     window     two searches in one round trip; a second pass where the certificate fails; always exact
     approximate  the window alone; says how far it is proven
 
@@ -19,7 +20,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from elasticsearch.dsl import query as q
 from ranking.capture import CapturedItem
 from ranking.es import server_errors
 from ranking.formula import bound
+from ranking.native import Native, natively, scripted
 from ranking.profile import Profile
 from ranking.query import (
     TIE_POLICY,
@@ -42,7 +44,7 @@ from ranking.query import (
 )
 from ranking.search import Page, read_page
 
-Kind = Literal["full", "window", "approximate"]
+Kind = Literal["full", "window", "approximate", "plugin"]
 _TIES = 10  # hits fetched beyond k, so that equal scores at the edge can be ordered by item_id
 
 
@@ -54,7 +56,7 @@ class Strategy:
     window: int = 1_000
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "full" else f"{self.kind} {self.window}"
+        return self.kind if self.kind in {"full", "plugin"} else f"{self.kind} {self.window}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class TopK:
     def __init__(
         self, es: Elasticsearch, index: str, profile: Profile, *, scripts: Scripts = "constant"
     ) -> None:
-        self.es, self.index, self.profile, self.scripts = es, index, profile, scripts
+        self.es, self.index, self.profile, self.scripts = es, index, scripted(profile), scripts
+        self._first = Strategy("plugin" if profile.execution == "plugin" else "full")
+        self._native = Native()
         self.point_in_time = PointInTime(es, index)
 
     def search(
@@ -125,25 +129,34 @@ class TopK:
             ServerError: the server refused, or some shards did not answer.
         """
         k = k or self.profile.k
-        strategy = strategy or Strategy()
+        strategy = strategy or self._first
         clauses = filter_clauses(filters)
+        if strategy.kind == "plugin":
+            page = self._native.run(
+                natively(self.profile), lambda served: self._whole(served, text, now_ms, k, filters)
+            )
+            ran = "plugin" if page.execution == "plugin" else "full"
+            return page, Certificate(True, k, ran, None, 1)
         if strategy.kind == "full":
-            return self._full(text, now_ms, k, filters), Certificate(True, k, "full", None, 1)
+            page = self._whole(self.profile, text, now_ms, k, filters)
+            return page, Certificate(True, k, "full", None, 1)
         window = max(strategy.window, k + _TIES)
         page, rel_next = self._window(text, now_ms, k, clauses, window)
         exact_k, kth = self._proven(page, k, rel_next)
-        served = Page(page.items[:k], page.total_hits, page.took_ms)
+        served = replace(page, items=page.items[:k])
         certificate = Certificate(exact_k >= min(k, len(served.items)), exact_k, str(strategy), window, 1)
         if certificate.certified or strategy.kind == "approximate":
             return served, certificate
         page = self._above(text, now_ms, k, clauses, kth)
         return page, Certificate(True, k, str(strategy), window, 2)
 
-    def _full(self, text: str, now_ms: int, k: int, filters: Mapping[str, Any] | None) -> Page:
-        body = search_body(self.profile, text, now_ms=now_ms, size=k, filters=filters, scripts=self.scripts)
+    def _whole(
+        self, profile: Profile, text: str, now_ms: int, k: int, filters: Mapping[str, Any] | None
+    ) -> Page:
+        body = search_body(profile, text, now_ms=now_ms, size=k, filters=filters, scripts=self.scripts)
         with server_errors(f"search in {self.index}"):
             response = self.es.search(index=self.index, include_named_queries_score=True, **body)
-        return read_page(response.body, self.profile)
+        return read_page(response.body, profile, size=k)
 
     def _window(
         self, text: str, now_ms: int, k: int, clauses: list[q.Query], window: int
@@ -178,7 +191,7 @@ class TopK:
         next_hits = after["hits"]["hits"]
         rel_next = float(np.float32(next_hits[0]["_score"])) if next_hits else None
         items = sorted(page.items, key=_by_score_then_id)
-        return Page(tuple(items), page.total_hits, page.took_ms), rel_next
+        return replace(page, items=tuple(items)), rel_next
 
     def _proven(self, page: Page, k: int, rel_next: float | None) -> tuple[int, float]:
         """How many places are proven, and the k-th score."""

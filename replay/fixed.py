@@ -16,6 +16,7 @@ from elasticsearch import Elasticsearch
 from ranking.capture import CapturedItem
 from ranking.clock import now_ms as wall_clock_ms
 from ranking.es import server_errors
+from ranking.native import scripted
 from ranking.profile import Profile
 from ranking.query import TIE_POLICY, base_query, boosted, docvalue_fields, filter_clauses
 from ranking.search import Page, read_page
@@ -62,7 +63,7 @@ class FixedIndex:
         filters: Mapping[str, Any] | None = None,
         created_until_ms: int | None = None,
     ) -> Page:
-        """The page of a profile (resolved for its platform), every match scored.
+        """The page of a profile (resolved for its platform), every match scored, so that they are counted.
 
         Args:
             profile: the formula and its base query.
@@ -77,7 +78,7 @@ class FixedIndex:
         """
         until = now_ms if created_until_ms is None else created_until_ms
         base = base_query(profile.base_query, text, now_ms=until, filters=filter_clauses(filters))
-        return self._search(boosted(profile, base, now_ms=now_ms).to_dict(), size or profile.k)
+        return self._search(boosted(scripted(profile), base, now_ms=now_ms).to_dict(), size or profile.k)
 
     def most_relevant(
         self,

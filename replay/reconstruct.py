@@ -150,7 +150,7 @@ def _rebuild(
         items=tuple(sorted(items, key=lambda item: (item.rank or len(shown) + 1, -item.rel, item.item_id))),
         window=len(window),
         rel_floor=floor,
-        total_hits=max(record.total_hits or 0, page.total_hits),
+        total_hits=max(record.total_hits or 0, page.total_hits or 0),
     )
     return rebuilt, gone, within
 

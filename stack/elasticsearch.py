@@ -23,7 +23,9 @@ from stack.fetch import Cancelled
 from stack.health import Forbidden, get_json
 from stack.jdk import find_jdk
 from stack.paths import remove_tree, unprivileged_user
+from stack.plugin import TITLE, server_with_plugin
 from stack.process import Process, give, reasons, spawn
+from stack.progress import note
 from stack.secure import SETTINGS, Security
 
 
@@ -34,6 +36,7 @@ class Elasticsearch:
     version: str = DEFAULT_VERSION
     heap: str = "1g"  # as in -Xmx
     security: Security | None = None  # None: plain HTTP, and everyone may do everything
+    plugin: bool = True  # with the rank-boost plugin
 
     name: ClassVar[str] = "elasticsearch"
     title: ClassVar[str] = "Elasticsearch"
@@ -43,7 +46,12 @@ class Elasticsearch:
     @property
     def options(self) -> dict[str, str]:
         """Version and heap; with security, where a client finds what it needs to log in."""
-        plain = {"version": self.version, "heap": self.heap, "security": "on" if self.security else "off"}
+        plain = {
+            "version": self.version,
+            "heap": self.heap,
+            "security": "on" if self.security else "off",
+            "plugin": "on" if self.plugin else "off",
+        }
         if self.security is None:
             return plain
         return {
@@ -58,13 +66,24 @@ class Elasticsearch:
         return unprivileged_user()
 
     def prepare(self, cancel: threading.Event) -> None:
-        """Find a JDK and fetch the server."""
+        """Find a JDK, fetch the server, build the plugin."""
         find_jdk(self.title, for_other_user=self.user is not None)
-        distribution(self.version, cancel)
+        self._server(cancel)
+
+    def _server(self, cancel: threading.Event) -> Path:
+        """The server's folder; without the plugin, and a note, where that cannot be built."""
+        if self.plugin:
+            try:
+                return server_with_plugin(self.version, cancel)
+            except StackError as e:
+                if e.engine != TITLE:
+                    raise
+                note(f"{self.title}: starts without the plugin: {e}")
+        return distribution(self.version, cancel)
 
     def launch(self, launch: Launch) -> Process:
         """Start it and wait until it has bound its port (`-d` returns then)."""
-        server = distribution(self.version, launch.cancel)
+        server = self._server(launch.cancel)
         jdk = find_jdk(self.title, for_other_user=self.user is not None)
         # A version's data cannot be read by an older one, so each has its own.
         data = launch.home / f"data-{self.version}"

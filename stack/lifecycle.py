@@ -177,6 +177,7 @@ def _engine(name: str, options: Options, state: Path, record: Record) -> Engine:
                 version=resolve_version(wanted),
                 heap=options.es_heap,
                 security=Security(state / name / "secure") if secure else None,
+                plugin=before.get("plugin") != "off" if options.es_plugin is None else options.es_plugin,
             )
         case "triton":
             earlier = Path(before["model_repository"]) if "model_repository" in before else None

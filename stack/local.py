@@ -38,6 +38,7 @@ class Options:
     es_version: str | None = None
     es_heap: str = "1g"
     es_secure: bool | None = None  # TLS, a password and API keys
+    es_plugin: bool | None = None  # the rank-boost plugin
     kafka_heap: str = "256m"
     model_repository: Path | None = None
     ports: Mapping[str, int] = field(default_factory=dict)  # engine -> port that clients use
@@ -115,6 +116,8 @@ def _refuse_other(engine: Engine, entry: Entry, options: Options) -> None:
         asked["version"] = engine.options["version"]
     if engine.name == "elasticsearch" and options.es_secure is not None:
         asked["security"] = engine.options["security"]
+    if engine.name == "elasticsearch" and options.es_plugin is not None:
+        asked["plugin"] = engine.options["plugin"]
     if engine.name == "triton" and options.model_repository:
         asked["model_repository"] = engine.options["model_repository"]
     now = dict(entry.options)

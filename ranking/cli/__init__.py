@@ -34,6 +34,7 @@ def full_app() -> typer.Typer:
         index,
         ingest,
         plan,
+        plugin,
         replay,
         scorer,
         search,
@@ -45,7 +46,7 @@ def full_app() -> typer.Typer:
     app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
     boost.app.command("plan-execution")(plan.plan_execution)
-    for noun in (stack, templates, index, boost, scorer, ingest, replay, ab):
+    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

@@ -51,6 +51,7 @@ def publish_asking(
         if canary is not None:
             done["canary"] = {"version": version, "percent": canary, "salt": label}
         out.note(f"published {label}" + (f" to {canary:g} % of users" if canary is not None else ""))
+        _say_execution(es, contender)
         _say_templates(es)
     return done
 
@@ -63,7 +64,7 @@ def _plan(
 
     name = contender.name
     running = live.canary if live else None
-    if live is not None and live.profile == contender:
+    if live is not None and live.profile == contender and _served_as_now(es, live):
         if running is None:
             return "nothing", f"{name} is live already, version {live.version}: nothing to publish"
         return "nothing", (
@@ -82,6 +83,25 @@ def _plan(
     share = "" if canary is None else f" to {canary:g} % of users"
     ends = f", in place of canary version {running.version}" if running else ""
     return "publish", f"publish {name} ({contender.hash}){share}{ends}"
+
+
+def _served_as_now(es: Elasticsearch, live: Published) -> bool:
+    """Whether publishing it again would serve it as it is served: the plugin may have come or gone."""
+    from ranking.publish import serving
+
+    return serving(es, live.profile).execution == (live.execution or live.profile.execution)
+
+
+def _say_execution(es: Elasticsearch, profile: Profile) -> None:
+    from ranking.publish import serving
+
+    if profile.execution == "plugin" and serving(es, profile).execution != "plugin":
+        out.note(
+            "served by its script, with the same scores: not every node runs rank_boost in one version; "
+            "publish again once `rank-cli plugin status` says it is"
+        )
+    elif profile.execution == "plugin":
+        out.note("served natively by rank_boost; the document keeps the bodies without it as fallback_bodies")
 
 
 def _say_templates(es: Elasticsearch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 
 _SAMPLE = 20  # queries where the user gives none
 
+
+class ExecutionName(StrEnum):
+    """How a formula is executed."""
+
+    function_score = "function_score"
+    script_score = "script_score"
+    window = "window"
+    plugin = "plugin"
+
+
 Canary = Annotated[
     float | None,
     typer.Option("--canary", metavar="PERCENT", help="Serve it to this share of the users, by hash."),
@@ -50,6 +61,10 @@ def apply_boost(
     print_query: Annotated[
         str | None,
         typer.Option("--print-query", metavar="TEXT", help="Print the search body for TEXT, and stop."),
+    ] = None,
+    execution: Annotated[
+        ExecutionName | None,
+        typer.Option("--execution", help="Publish it with another execution than the file says."),
     ] = None,
     stored: Annotated[
         bool,
@@ -72,6 +87,8 @@ def apply_boost(
     from ranking.profile import builtin_profiles, find_profile
 
     contender, now_ms = find_profile(profile), clock(at)
+    if execution is not None:
+        contender = contender.model_copy(update={"execution": execution.value, "approximate": False})
     check_platform(platform)
     check_rules(contender, now_ms)
     if print_query is not None:
@@ -162,6 +179,9 @@ def _print_body(profile: Profile, text: str, now_ms: int, *, stored: bool) -> No
 
     body = search_body(profile, text, now_ms=now_ms, scripts="published" if stored else "inline")
     out.raw(json.dumps(body, indent=2, ensure_ascii=False))
+    if profile.execution == "plugin":
+        out.note("needs rank-boost on every node; `--execution script_score` prints what needs no plugin")
+        return
     if not stored:
         return
     from ranking.stored import own_script

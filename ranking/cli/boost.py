@@ -39,7 +39,7 @@ def list_boosts(fmt: out.FormatOption = out.Format.table) -> None:
             "version": found.version,
             "hash": found.profile.hash,
             "formula": found.profile.summary,
-            "execution": found.profile.execution,
+            "execution": found.execution or found.profile.execution,
             "published_at": found.published_at,
             "canary": f"@{found.canary.version}, {found.canary.percent:g} %" if found.canary else None,
         }
@@ -80,6 +80,7 @@ def show_boost(
             "profile": found.profile.model_dump(mode="json"),
             "scripts": {platform: script.as_dict() for platform, script in found.scripts.items()},
             "templates": dict(found.templates),
+            "execution": found.execution or found.profile.execution,
             "live": live is not None,
             "changed_at": live.changed_at if live else None,
             "previous": live.previous if live else None,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ranking.explain import Explanation, RankSteps
     from ranking.profile import Profile
-    from ranking.search import Pair
+    from ranking.search import Page, Pair
 
 _BRIEF = ("rank", "item_id", "score", "image_score", "age_days")
 
@@ -84,10 +84,10 @@ def search(
     hits = [row.row() for row in explain_items(found, page.items, now_ms)]
     rows = [{key: row[key] for key in _BRIEF} for row in hits]
     if fmt is out.Format.json:
-        out.as_json(_head(query, found, now_ms, page.total_hits, page.took_ms) | {"hits": rows})
+        out.as_json(_head(query, found, now_ms, page) | {"hits": rows})
     else:
         out.table(rows)
-        out.note(_foot(found, now_ms, page.total_hits, page.took_ms))
+        out.note(_foot(found, now_ms, page))
 
 
 def _print_explained(query: str, profile: Profile, pair: Pair, now_ms: int, fmt: out.Format) -> None:
@@ -99,10 +99,10 @@ def _print_explained(query: str, profile: Profile, pair: Pair, now_ms: int, fmt:
             for row in rows
         ]
         ranks = {"ranks_over": steps.candidates, "ranks_over_all_matches": steps.complete}
-        out.as_json(_head(query, profile, now_ms, page.total_hits, page.took_ms) | ranks | {"hits": hits})
+        out.as_json(_head(query, profile, now_ms, page) | ranks | {"hits": hits})
         return
     out.table([_explained_row(profile, row, steps) for row in rows], right=("ranks",))
-    out.note(_foot(profile, now_ms, page.total_hits, page.took_ms))
+    out.note(_foot(profile, now_ms, page))
     exact = sum(bool(row.exact) for row in rows)
     out.note(
         f"ranks by {', then '.join(steps.stages)}, over {steps.among}; "
@@ -216,7 +216,7 @@ def _print_comparison(found: _Comparison, *, now_ms: int, html: Path | None, fmt
     )
     left = ", ".join(found.found.left) or "none"
     out.note(f"{len(found.found.entered)} of {found.found.k} items change; left: {left}")
-    out.note(_foot(found.profiles[1], now_ms, found.found.hits, found.pairs[1].page.took_ms))
+    out.note(_foot(found.profiles[1], now_ms, found.pairs[1].page))
 
 
 def _write_html(
@@ -263,18 +263,24 @@ def _labels(names: tuple[str, str], profiles: tuple[Profile, Profile]) -> tuple[
     return first, second
 
 
-def _head(query: str, profile: Profile, now_ms: int, total_hits: int, took_ms: int) -> dict[str, Any]:
+def _head(query: str, profile: Profile, now_ms: int, page: Page) -> dict[str, Any]:
     return {
         "query": query,
         "profile": profile.name,
         "profile_hash": profile.hash,
         "now_ms": now_ms,
-        "total_hits": total_hits,
-        "took_ms": took_ms,
+        "total_hits": page.total_hits,
+        "took_ms": page.took_ms,
+        "execution": page.execution,
     }
 
 
-def _foot(profile: Profile, now_ms: int, total_hits: int, took_ms: int) -> str:
+def _foot(profile: Profile, now_ms: int, page: Page) -> str:
     from ranking.clock import format_time
 
-    return f"{total_hits} hits, {took_ms} ms, {profile.summary}, clock {format_time(now_ms)}"
+    counted = page.total_hits is not None
+    hits = f"{page.total_hits} hits" if counted else f"{len(page.items)} hits or more (not counted)"
+    how = (
+        "" if page.execution == profile.execution else f" (run as {page.execution}: a node lacks the plugin)"
+    )
+    return f"{hits}, {page.took_ms} ms, {profile.summary}{how}, clock {format_time(now_ms)}"

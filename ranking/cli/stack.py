@@ -45,6 +45,10 @@ def stack_up(
         bool | None,
         typer.Option("--secure/--no-secure", help="Elasticsearch with TLS, a password and API keys."),
     ] = None,
+    plugin: Annotated[
+        bool | None,
+        typer.Option("--plugin/--no-plugin", help="Elasticsearch with the rank-boost plugin (default)."),
+    ] = None,
     es_port: Annotated[
         int | None, typer.Option(help="Elasticsearch's HTTP port; a free one if left out.")
     ] = None,
@@ -71,6 +75,7 @@ def stack_up(
         es_version=es_version,
         es_heap=es_heap,
         es_secure=secure,
+        es_plugin=plugin,
         kafka_heap=kafka_heap,
         model_repository=model_repository,
         ports={name: port for name, port in asked.items() if port is not None},

@@ -11,6 +11,7 @@ from ranking.lint import (  # noqa: F401  (importing a module registers its rule
     freshness_rules,
     function_rules,
     live_rules,
+    native_rules,
     profile_rules,
     query_rules,
     request_rules,

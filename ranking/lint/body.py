@@ -18,7 +18,7 @@ Json = Mapping[str, Any]
 
 DECAYS = ("gauss", "exp", "linear")
 _FUNCTIONS = {*DECAYS, "weight", "field_value_factor", "script_score", "random_score"}
-SCORED = ("function_score", "script_score")
+SCORED = ("function_score", "script_score", "rank_boost")
 _KEYS = {
     "query", "rescore", "sort", "aggs", "aggregations", "knn", "retriever", "post_filter", "script_fields",
     "runtime_mappings", "size", "from", "source", "explain", "track_total_hits", "min_score", "_source", "id",
@@ -27,6 +27,7 @@ _CHILDREN: dict[str, dict[str, Role | None]] = {  # None: as the parent
     "bool": {"must": None, "should": None, "filter": "filter", "must_not": "must_not"},
     "function_score": {"query": None},
     "script_score": {"query": None},
+    "rank_boost": {"query": None},
     "constant_score": {"filter": "filter"},
     "dis_max": {"queries": None},
     "boosting": {"positive": None, "negative": None},

@@ -13,7 +13,8 @@ from elasticsearch import ApiError, Elasticsearch
 
 from ranking import fields
 from ranking.es import server_errors
-from ranking.lint.body import Body
+from ranking.features import find_features
+from ranking.lint.body import Body, Clause
 from ranking.lint.script_rules import doc_fields
 from ranking.profile import Profile
 
@@ -69,6 +70,7 @@ class LiveIndex:
     n_undated: int = 0
     n_unscored: int = 0
     score_range: tuple[float, float] | None = None  # of image_score
+    native: bool | None = None  # whether every node runs rank_boost; None where it was not asked
 
     def infos(self, name: str) -> Iterator[tuple[str, FieldInfo]]:
         """The field in each index that maps it."""
@@ -112,7 +114,9 @@ def body_uses(body: Body) -> list[FieldUse]:
         names = dict.fromkeys(doc_fields(script.source or "", script.params))
         uses += [FieldUse(name, "script", script.path) for name in names]
     for clause in body.clauses:
-        if clause.kind in _QUERY_FIELDS:
+        if clause.kind == "rank_boost":
+            uses += _native_uses(clause)
+        elif clause.kind in _QUERY_FIELDS:
             listed = clause.body.get("fields", [])
             names = dict.fromkeys(str(entry).split("^")[0] for entry in listed if isinstance(listed, list))
             uses += [FieldUse(name, "text", clause.path, True) for name in names if "*" not in name]
@@ -124,6 +128,22 @@ def body_uses(body: Body) -> list[FieldUse]:
         elif clause.kind in {"exists", "distance_feature"} and isinstance(clause.body.get("field"), str):
             uses.append(FieldUse(clause.body["field"], "filter", clause.path, clause.kind == "exists"))
     return uses + list(_sort_uses(body.raw.get("sort")))
+
+
+def _native_uses(clause: Clause) -> Iterator[FieldUse]:
+    """The fields of a rank_boost: read as a script reads them, so an unmapped one is a 400."""
+    image = clause.body.get("image")
+    parts: list[tuple[Any, str, Role]] = [(image, "image", "number")]
+    if isinstance(image, Mapping):
+        parts.append((image.get("ai_generated"), "image.ai_generated", "number"))
+    parts.append((clause.body.get("freshness"), "freshness", "script"))
+    factors = clause.body.get("factors")
+    for i, factor in enumerate(factors if isinstance(factors, list) else []):
+        by_value = isinstance(factor, Mapping) and (factor.get("type") == "category" or "any_of" in factor)
+        parts.append((factor, f"factors[{i}]", "keyword" if by_value else "number"))
+    for part, key, role in parts:
+        if isinstance(part, Mapping) and isinstance(part.get("field"), str):
+            yield FieldUse(part["field"], role, f"{clause.path}.{key}")
 
 
 def read_live_index(
@@ -160,6 +180,7 @@ def read_live_index(
             pipelines,
             absent,
             tuple((id_, path) for id_, path in scripts if not _exists(es, "script", id_)),
+            native=find_features(es).rank_boost if profile and profile.execution == "plugin" else None,
             **_counts(es, name, found, mappings),
         )
 

@@ -39,10 +39,10 @@ def boost_on_function_score(body: Body) -> Iterator[Hit]:
     instead="multiply in the script, with a parameter",
 )
 def boost_on_script_score(body: Body) -> Iterator[Hit]:
-    """A script_score has a `boost` of its own."""
+    """A script_score, or a rank_boost, which does as it does, has a `boost` of its own."""
     for clause in body.clauses:
-        if clause.kind == "script_score" and _boosted(clause):
-            yield Hit(f"{clause.path}.boost", f"{clause.boost!r} multiplies the script's rounded result")
+        if clause.kind in {"script_score", "rank_boost"} and _boosted(clause):
+            yield Hit(f"{clause.path}.boost", f"{clause.boost!r} multiplies the rounded result")
 
 
 @rule(
@@ -53,7 +53,7 @@ def boost_on_script_score(body: Body) -> Iterator[Hit]:
     instead=_INNER,
 )
 def enclosing_boost(body: Body) -> Iterator[Hit]:
-    """A compound query with a `boost` encloses a function_score or script_score."""
+    """A compound query with a `boost` encloses a function_score, script_score or rank_boost."""
     seen = set()
     for clause in body.clauses:
         if clause.kind in SCORED and clause.role == "scoring":

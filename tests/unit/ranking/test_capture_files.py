@@ -48,7 +48,7 @@ def test_polars_reads_them_alike(folder: Path) -> None:
     assert frame["rel"].to_list() == [[2.5, None]] * 3
     assert frame["created_ms"].to_list() == [[NOW - 1, None]] * 3
     assert frame["x.brand"].to_list() == [["x", None]] * 3
-    assert frame["schema_version"].unique().to_list() == [3]
+    assert frame["schema_version"].unique().to_list() == [4]
 
 
 def test_what_is_unknown_is_null_in_the_file_and_nan_in_the_object(folder: Path) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from elasticsearch import Elasticsearch
 
-from ranking.features import Features, _has_plugin, _module, version_key
+from ranking.features import Features, _module, _rank_boost, version_key
 
-NODE = {"version": "9.4.3", "modules": [{"name": "lang-mustache"}], "plugins": [{"name": "rank-boost"}]}
+NODE = {
+    "version": "9.4.3",
+    "modules": [{"name": "lang-mustache"}],
+    "plugins": [{"name": "rank-boost", "version": "0.1.0"}],
+}
 BARE = {"version": "8.19.13", "modules": [], "plugins": []}
 
 
@@ -18,9 +23,19 @@ def test_a_module_counts_where_every_node_has_it() -> None:
     assert _module([NODE, BARE], "lang-mustache", never) is False
 
 
-@pytest.mark.parametrize(("name", "there"), [("rank-boost", True), ("rank_boost", True), ("other", False)])
-def test_the_plugin_is_known_by_either_spelling(name: str, there: bool) -> None:
-    assert _has_plugin({"plugins": [{"name": name}]}) is there
+@pytest.mark.parametrize(
+    ("versions", "there"),
+    [
+        (["0.1.0", "0.1.0"], True),
+        (["0.1.0", "0.2.0"], False),  # a roll-out of the plugin is under way
+        (["0.1.0", None], False),
+        ([None], False),
+    ],
+)
+def test_the_native_query_needs_one_version_on_every_node(versions: list[str | None], there: bool) -> None:
+    plugins = [[{"name": "rank-boost", "version": v}] if v else [{"name": "other"}] for v in versions]
+    es = Elasticsearch("http://never.asked:9200")
+    assert _rank_boost(es, [{"plugins": found} for found in plugins]) is there
 
 
 def test_versions_are_ordered_by_number() -> None:

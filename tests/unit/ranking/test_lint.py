@@ -62,6 +62,11 @@ def rule(**more: Any) -> dict[str, Any]:
     return {"type": "rule", "field": "price", "weight": 1.5, **more}
 
 
+def native(clock: dict[str, Any]) -> dict[str, Any]:
+    boost = {"query": {"match": {"title": "a"}}, "freshness": {"field": "created_at", "scale": "1d", **clock}}
+    return {"query": {"rank_boost": boost}}
+
+
 PROFILES: dict[str, tuple[list[Profile], list[Profile]]] = {
     "negative-score": (
         [
@@ -288,6 +293,17 @@ BODIES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [scored(random_score={"seed": 7, "field": "item_id"})],
     ),
     "boost-on-function-score": ([scored(weight=2, boost=3)], [scored(weight=2, boost=1), scored(weight=2)]),
+    "native-origin": (
+        [
+            native({}),
+            native({"origin": "now"}),
+            native({"origin": "2026-11-20"}),
+            native({"origin": float(NOW)}),
+            native({"origin": True}),
+            native({"origin": NOW // 1000}),
+        ],
+        [native({"origin": NOW}), native({"origin": 0}), {"query": {"rank_boost": {"query": {}}}}],
+    ),
     "boost-on-script-score": (
         [{"query": {"script_score": script("1")["query"]["script_score"] | {"boost": 2}}}],
         [script("1")],
@@ -507,6 +523,14 @@ LIVE: dict[str, tuple[list[LiveIndex], list[LiveIndex]]] = {
     "pipeline-absent": (
         [live(absent_pipelines=frozenset({"rank-items"})), live(pipelines={"items-1": None})],
         [live(), live(fresh(), pipelines={"items-1": None})],
+    ),
+    "native-missing": (
+        [live(image().model_copy(update={"execution": "plugin"}), native=False)],
+        [
+            live(image().model_copy(update={"execution": "plugin"}), native=True),
+            live(image().model_copy(update={"execution": "plugin"}), native=None),
+            live(native=False),
+        ],
     ),
     "stored-script-absent": ([live(absent_scripts=(("s-v1", "query.script_score.script"),))], [live()]),
 }
