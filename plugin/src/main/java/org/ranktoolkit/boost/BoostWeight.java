@@ -3,6 +3,7 @@ package org.ranktoolkit.boost;
 import java.io.IOException;
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.BulkScorer;
+import org.apache.lucene.search.Explanation;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.Scorer;
 import org.apache.lucene.search.Weight;
@@ -33,6 +34,17 @@ final class BoostWeight extends VersionedWeight {
     @Override
     BulkScorer wrap(BulkScorer inner, LeafReaderContext context) throws IOException {
         return new BoostBulkScorer(inner, open(context), skips);
+    }
+
+    @Override
+    public Explanation explain(LeafReaderContext context, int doc) throws IOException {
+        Explanation inner = in.explain(context, doc);
+        if (inner.isMatch() == false) {
+            return inner;
+        }
+        Scorer scorer = in.scorer(context);
+        scorer.iterator().advance(doc);
+        return new ScoreExplanation(context.reader(), formula, open(context), doc).of(scorer.score(), inner, boost);
     }
 
     private LeafFormula open(LeafReaderContext context) throws IOException {

@@ -74,6 +74,15 @@ final class LeafFormula {
         return checked(doc, (float) product) * boost;
     }
 
+    /** One part of a document's score, in double. */
+    double part(Part part, int doc) throws IOException {
+        return switch (part.kind()) {
+            case IMAGE -> image.term(doc);
+            case FRESHNESS -> freshness.factor(doc);
+            case FACTOR -> factors[part.index()].value(doc);
+        };
+    }
+
     /** A score that no document reaches whose relevance is at most {@code rel}, unless it equals it. */
     float bound(float rel) {
         if (bounded == false) {

@@ -6,9 +6,13 @@ import org.elasticsearch.plugins.SearchPlugin;
 
 /** Registers the {@code rank_boost} query. */
 public final class RankBoostPlugin extends Plugin implements SearchPlugin {
+    private final SegmentCache cache = new SegmentCache();
+
     @Override
     public List<QuerySpec<?>> getQueries() {
         return List.of(new QuerySpec<>(
-                RankBoostQueryBuilder.NAME, RankBoostQueryBuilder::new, RankBoostQueryBuilder::fromXContent));
+                RankBoostQueryBuilder.NAME,
+                in -> new RankBoostQueryBuilder(in, cache),
+                parser -> RankBoostQueryBuilder.fromXContent(parser, cache)));
     }
 }

@@ -23,21 +23,22 @@ public final class RankBoostQueryBuilder extends VersionedQueryBuilder<RankBoost
     public static final String NAME = "rank_boost";
 
     private static final byte WIRE_FORMAT = 1;
-    private static final SegmentCache CACHE = new SegmentCache();
 
     private final QueryBuilder query;
     private final Map<String, Object> parts; // image, freshness, factors, as they were given
     private final boolean nameParts;
     private final BoostSpec spec;
+    private final SegmentCache cache; // this node's
 
-    RankBoostQueryBuilder(QueryBuilder query, Map<String, Object> parts, boolean nameParts) {
+    RankBoostQueryBuilder(QueryBuilder query, Map<String, Object> parts, boolean nameParts, SegmentCache cache) {
         this.query = query;
         this.parts = parts;
         this.nameParts = nameParts;
         this.spec = BoostSpec.parse(parts);
+        this.cache = cache;
     }
 
-    RankBoostQueryBuilder(StreamInput in) throws IOException {
+    RankBoostQueryBuilder(StreamInput in, SegmentCache cache) throws IOException {
         super(in);
         byte format = in.readByte();
         if (format != WIRE_FORMAT) {
@@ -48,6 +49,7 @@ public final class RankBoostQueryBuilder extends VersionedQueryBuilder<RankBoost
         this.parts = in.readGenericMap();
         this.nameParts = in.readBoolean();
         this.spec = BoostSpec.parse(parts);
+        this.cache = cache;
     }
 
     @Override
@@ -72,15 +74,15 @@ public final class RankBoostQueryBuilder extends VersionedQueryBuilder<RankBoost
         builder.endObject();
     }
 
-    public static RankBoostQueryBuilder fromXContent(XContentParser parser) throws IOException {
+    static RankBoostQueryBuilder fromXContent(XContentParser parser, SegmentCache cache) throws IOException {
         try {
-            return parse(parser);
+            return parse(parser, cache);
         } catch (IllegalArgumentException e) {
             throw new ParsingException(parser.getTokenLocation(), e.getMessage(), e);
         }
     }
 
-    private static RankBoostQueryBuilder parse(XContentParser parser) throws IOException {
+    private static RankBoostQueryBuilder parse(XContentParser parser, SegmentCache cache) throws IOException {
         QueryBuilder query = null;
         Map<String, Object> given = new LinkedHashMap<>();
         while (parser.nextToken() != Token.END_OBJECT) {
@@ -117,7 +119,8 @@ public final class RankBoostQueryBuilder extends VersionedQueryBuilder<RankBoost
         if (Boolean.TRUE.equals(nameParts) && name == null) {
             throw Keys.error("name_parts needs _name: the parts are named after it");
         }
-        RankBoostQueryBuilder builder = new RankBoostQueryBuilder(query, given, Boolean.TRUE.equals(nameParts));
+        RankBoostQueryBuilder builder =
+                new RankBoostQueryBuilder(query, given, Boolean.TRUE.equals(nameParts), cache);
         if (boost != null) {
             builder.boost((float) Keys.number("boost", boost, 0, Float.MAX_VALUE));
         }
@@ -130,7 +133,7 @@ public final class RankBoostQueryBuilder extends VersionedQueryBuilder<RankBoost
         if (rewritten instanceof MatchNoneQueryBuilder) {
             return rewritten;
         }
-        return rewritten == query ? this : new RankBoostQueryBuilder(rewritten, parts, nameParts);
+        return rewritten == query ? this : new RankBoostQueryBuilder(rewritten, parts, nameParts, cache);
     }
 
     @Override
@@ -141,7 +144,28 @@ public final class RankBoostQueryBuilder extends VersionedQueryBuilder<RankBoost
     @Override
     Query toLucene(SearchExecutionContext context, ToQuery inner) throws IOException {
         Formula formula = Formula.resolve(spec, new MappedFields(context));
-        return new RankBoostQuery(inner.of(query), formula, CACHE);
+        Query rel = inner.of(query);
+        if (nameParts) {
+            nameParts(context, rel, formula);
+        }
+        return new RankBoostQuery(rel, formula, cache);
+    }
+
+    private void nameParts(SearchExecutionContext context, Query rel, Formula formula) {
+        context.addNamedQuery(queryName() + ".rel", rel);
+        if (spec.image() != null) {
+            namePart(context, rel, formula, ".image", new Part(Part.Kind.IMAGE, 0));
+        }
+        if (spec.freshness() != null) {
+            namePart(context, rel, formula, ".freshness", new Part(Part.Kind.FRESHNESS, 0));
+        }
+        for (int i = 0; i < spec.factors().size(); i++) {
+            namePart(context, rel, formula, ".factor." + i, new Part(Part.Kind.FACTOR, i));
+        }
+    }
+
+    private void namePart(SearchExecutionContext context, Query rel, Formula formula, String suffix, Part part) {
+        context.addNamedQuery(queryName() + suffix, new PartQuery(rel, formula, part, cache));
     }
 
     @Override
