@@ -25,8 +25,16 @@ MID = (  # about four in a thousand
 
 
 @contextmanager
-def index(es: Elasticsearch, n_docs: int, name: str = "bench") -> Iterator[str]:
-    """An index of `n_docs` documents in one segment, removed at the end."""
+def index(es: Elasticsearch, n_docs: int, name: str = "bench", *, keep: bool = False) -> Iterator[str]:
+    """An index of `n_docs` documents in one segment, removed at the end.
+
+    With `keep` it stays, under a name that holds its size, and is used again by the next run that keeps.
+    """
+    if keep:
+        name = f"{name}-{n_docs}"
+        if es.indices.exists(index=f"{name}-000001") and _is_whole(es, f"{name}-000001", n_docs):
+            yield f"{name}-000001"
+            return
     wanted = desired_state(name)
     apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
     target = f"{name}-000001"
@@ -41,7 +49,13 @@ def index(es: Elasticsearch, n_docs: int, name: str = "bench") -> Iterator[str]:
         es.options(request_timeout=600).indices.forcemerge(index=target, max_num_segments=1)
         yield target
     finally:
-        clean_up(es, name)
+        if not keep:
+            clean_up(es, name)
+
+
+def _is_whole(es: Elasticsearch, target: str, n_docs: int) -> bool:
+    segments = es.indices.segments(index=target)["indices"][target]["shards"]["0"][0]["num_search_segments"]
+    return int(es.count(index=target)["count"]) == n_docs and int(segments) == 1
 
 
 def clean_up(es: Elasticsearch, name: str) -> None:

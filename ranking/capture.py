@@ -29,12 +29,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ranking import fields
 from ranking.errors import InputError
+from ranking.factors import Kind
 from ranking.profile import Profile, parse_profile
 
 SCHEMA_VERSION = 4  # 2 adds columns of extras, 3 `source` and nulls, 4 `execution`; older ones are read too
 NOTHING_PROVEN = float("inf")  # a rel_floor: what was not captured may be arbitrarily relevant
 EXTRA = "x."  # prefix of an extra field's column
+OWN_FIELDS = (fields.CATEGORY, fields.PRICE, fields.AI_PROBABILITY)  # have columns of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +171,17 @@ def write_captures(folder: Path, records: Iterable[CaptureRecord], profiles: Ite
     Returns:
         How many records were written.
     """
+    profiles = list(profiles)
     for profile in profiles:
         text = json.dumps(profile.model_dump(mode="json"), indent=2, sort_keys=True)
         _write_atomically(folder / "profiles" / f"{profile.hash}.json", text.encode())
+    known = {name: kind for profile in profiles for name, kind in profile.factor_fields.items()}
+    read = {name: kind for name, kind in known.items() if name not in OWN_FIELDS}
     by_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in records:
-        by_day[_day(record.now_ms)].append(_search_row(record))
+        by_day[_day(record.now_ms)].append(_search_row(record, read))
     for day, rows in by_day.items():
-        _write_part(folder / "searches" / f"day={day}", _search_table(rows))
+        _write_part(folder / "searches" / f"day={day}", _search_table(rows, read))
     return sum(map(len, by_day.values()))
 
 
@@ -279,21 +285,24 @@ def read_profiles(folder: Path) -> dict[str, Profile]:
     return profiles
 
 
-def _search_row(record: CaptureRecord) -> dict[str, Any]:
+def _search_row(record: CaptureRecord, read: Iterable[str]) -> dict[str, Any]:
+    """One row; a field that a factor reads is there even where no item has it."""
     row: dict[str, Any] = {name: getattr(record, name, None) for name in SEARCH_SCHEMA.names}
     row["schema_version"] = SCHEMA_VERSION
     row["filters"] = json.dumps(dict(record.filters), sort_keys=True)
     for name in ITEM_COLUMNS:
         row[name] = [getattr(item, name) for item in record.items]
     row["rel"] = [None if rel is None or math.isnan(rel) else rel for rel in row["rel"]]
-    for name in sorted({name for item in record.items for name in item.extras}):
+    for name in sorted({*read, *(name for item in record.items for name in item.extras)}):
         row[EXTRA + name] = [item.extras.get(name) for item in record.items]
     return row
 
 
-def _search_table(rows: list[dict[str, Any]]) -> pa.Table:
+def _search_table(rows: list[dict[str, Any]], read: Mapping[str, Kind]) -> pa.Table:
     """Rows as a table: the schema's columns, and one of text or numbers for each extra field."""
-    extras: dict[str, pa.DataType] = {}
+    extras: dict[str, pa.DataType] = {
+        EXTRA + name: _EXTRA_TYPES[kind == "keyword"] for name, kind in read.items()
+    }
     for row in rows:
         for name in row.keys() - set(SEARCH_SCHEMA.names):
             is_text = any(isinstance(value, str) for value in row[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,13 +38,19 @@ class Explanation:
         return asdict(self)
 
 
-def candidates(items: Sequence[CapturedItem]) -> Candidates:
-    """The formula's arrays for captured items, in their order."""
+def candidates(items: Sequence[CapturedItem], profiles: Iterable[Profile] = ()) -> Candidates:
+    """The formula's arrays for captured items, in their order.
+
+    Args:
+        items: page or window.
+        profiles: whose factors will read them: a field that no item has is a column all the same.
+    """
 
     def column(values: list[float | int | None]) -> list[float]:
         return [np.nan if value is None else float(value) for value in values]
 
     names = {name for item in items for name in item.extras}
+    names |= {name for profile in profiles for name in profile.factor_fields}
     columns = {name: _column([item.extras.get(name) for item in items]) for name in sorted(names)}
     columns |= {
         fields.CATEGORY: np.array([item.category for item in items], dtype=object),
@@ -69,7 +75,7 @@ def _column(values: list[str | float | None]) -> NDArray[Any]:
 
 def explain_items(profile: Profile, items: Sequence[CapturedItem], now_ms: int) -> list[Explanation]:
     """Each item's score as its parts, under a profile resolved for its platform, at the clock `now_ms`."""
-    parts = score_parts(profile, candidates(items), now_ms)
+    parts = score_parts(profile, candidates(items, [profile]), now_ms)
     return [_explain(item, parts, i, now_ms) for i, item in enumerate(items)]
 
 
@@ -127,7 +133,7 @@ def rank_steps(
         now_ms: the clock.
         complete: whether `items` are all matches.
     """
-    parts = score_parts(profile, candidates(items), now_ms)
+    parts = score_parts(profile, candidates(items, [profile]), now_ms)
     scores: dict[str, F32] = {"rel": parts.rel}
     if profile.image.mode != "none":
         scores["image"] = parts.combined.astype(np.float32)

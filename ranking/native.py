@@ -3,7 +3,7 @@
 It computes what `script_score` computes, operation by operation, with one cast: scores, ids and ties are the
 same bits, so a profile whose execution is `plugin` is served by the script wherever the plugin is missing.
 `Native` is that choice at the edge: natively until the cluster refuses, then by the script, and natively
-again once a minute has passed. docs/plugin.md has the query's JSON, and how it is installed.
+again once a minute has passed. plugin/README.md has the query's JSON, and how it is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 QUERY: Final = "rank_boost"
 # By the node that parses the search, and by a node that is sent the query by one that knows it.
 _UNKNOWN: Final = re.compile(
-    rf"unknown query \[{QUERY}\]|Unknown NamedWriteable \[\S*QueryBuilder\]\[{QUERY}\]"
+    rf"unknown (?:query|field) \[{QUERY}\]|Unknown NamedWriteable \[\S*QueryBuilder\]\[{QUERY}\]"
 )
 RETRY_AFTER_S: Final = 60.0  # between a refusal and the next try: about as long as a rolling restart's step
 

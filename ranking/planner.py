@@ -88,6 +88,7 @@ def plan_execution(
     scripts: Scripts = "constant",
     rounds: int = 5,
     per_class: int = 20,
+    native: bool = True,
 ) -> ExecutionPlan:
     """Measure every strategy on captured searches, class by class.
 
@@ -99,6 +100,7 @@ def plan_execution(
         scripts: where scripts come from.
         rounds: rounds over all strategies; the median of them counts.
         per_class: searches per class.
+        native: also measure the native query, where every node runs it.
 
     Raises:
         InputError: no searches, or a window would not rank as the profile's execution does.
@@ -112,7 +114,7 @@ def plan_execution(
         )
     server = TopK(es, index, profile, scripts=scripts)
     strategies = [Strategy("full"), *(Strategy("window", n) for n in WINDOWS)]
-    if find_features(es).rank_boost:
+    if native and find_features(es).rank_boost:
         strategies.append(Strategy("plugin"))
     edges: list[int | None] = [0, *CLASSES, None]
     plans = []

@@ -15,7 +15,7 @@ import numpy as np
 from elasticsearch import Elasticsearch
 
 from ranking import fields
-from ranking.capture import CapturedItem, CaptureRecord, new_search_id
+from ranking.capture import OWN_FIELDS, CapturedItem, CaptureRecord, new_search_id
 from ranking.errors import ServerError
 from ranking.es import check_complete, server_errors
 from ranking.native import Native
@@ -23,7 +23,6 @@ from ranking.profile import Execution, Profile
 from ranking.query import REL_NAME, Scripts, search_body, window_body
 
 _PAIR_ATTEMPTS = 5
-_OWN_COLUMNS = (fields.CATEGORY, fields.PRICE, fields.AI_PROBABILITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,7 @@ def read_page(response: Mapping[str, Any], profile: Profile, *, size: int | None
         ServerError: some shards did not answer, or a hit lacks what the body asked for.
     """
     check_complete(response)
-    extras = tuple(name for name in profile.factor_fields if name not in _OWN_COLUMNS)
+    extras = tuple(name for name in profile.factor_fields if name not in OWN_FIELDS)
     hits = response["hits"]["hits"]
     items = tuple(_read_hit(hit, rank, extras) for rank, hit in enumerate(hits, start=1))
     return Page(items, _total(response["hits"], size), int(response.get("took", 0)), profile.execution)

@@ -170,7 +170,7 @@ def _add_claims(claims: Counterfactuals, fixed: FixedIndex, log: CaptureLog, i: 
     window, whole = fixed.most_relevant(served, text, now_ms=now_ms, filters=filters, most=served.window)
     if not window:
         return
-    docs, ids = candidates(window), np.array([item.item_id for item in window])
+    docs, ids = candidates(window, log.profiles.values()), np.array([item.item_id for item in window])
     floor = np.array([window[-1].rel], dtype=np.float32)
     for profile in log.profiles.values():
         formula = profile.model_copy(update={"base_query": served.base_query})

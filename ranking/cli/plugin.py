@@ -57,7 +57,7 @@ def install(es_home: HomeOption = None, format: FormatOption = Format.table) -> 
     """Build the plugin and install it: into a server's folder, or on the local stack's Elasticsearch.
 
     A node of a cluster of your own loads it when it is restarted; one node after the other will do
-    (docs/plugin.md). The local Elasticsearch is restarted here.
+    (plugin/README.md). The local Elasticsearch is restarted here.
 
     Example: rank-cli plugin install --es-home /usr/share/elasticsearch
     """

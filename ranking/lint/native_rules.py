@@ -39,7 +39,7 @@ def native_origin(body: Body) -> Iterator[Hit]:
     severity="warning",
     why="A node without the rank-boost plugin refuses the query, so the profile is served by its script: the "
     "same scores, at the cost of scoring every match.",
-    instead="install it on every node (`rank-cli plugin status`, docs/plugin.md), then publish again",
+    instead="install it on every node (`rank-cli plugin status`, plugin/README.md), then publish again",
 )
 def native_missing(live: LiveIndex) -> Iterator[Hit]:
     """The profile runs as `plugin`, and not every node has the plugin, or not in one version."""

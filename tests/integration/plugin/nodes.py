@@ -54,7 +54,9 @@ class Server:
             sent = "".join(json.dumps(line) + "\n" for line in body).encode()
         elif isinstance(body, str):
             sent = body.encode()
-        meta, answer = self.transport.perform_request(method, path, body=sent, headers=headers, request_timeout=120.0)
+        meta, answer = self.transport.perform_request(
+            method, path, body=sent, headers=headers, request_timeout=120.0
+        )
         return meta.status, answer
 
     def do(self, method: str, path: str, body: Any = None) -> Any:

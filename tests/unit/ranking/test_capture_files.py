@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from ranking import capture
 from ranking.capture import CapturedItem, CaptureRecord, read_captures, write_captures
 from ranking.clock import DAY_MS
+from ranking.profile import Profile
+from replay import read_log, verify
 
 NOW = 1_795_000_000_000
 ITEMS = (
@@ -80,3 +83,28 @@ def test_a_write_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="No space left"):
         write_captures(tmp_path, [RECORD], [])
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_field_that_a_factor_reads_is_a_column_even_where_no_item_has_it(tmp_path: Path) -> None:
+    profile = Profile.model_validate(
+        {
+            "name": "p",
+            "factors": [
+                {"type": "rule", "field": "image_attributes.sharpness", "gte": 0.5, "weight": 2},
+                {"type": "category", "field": "brand", "weights": {"x": 2.0}},
+            ],
+        }
+    )
+    record = replace(
+        RECORD,
+        profile_hash=profile.hash,
+        rel_floor=None,
+        items=(CapturedItem("a", 2.0, 1, 2.0),),
+        source=None,
+    )
+    write_captures(tmp_path, [record], [profile])
+    docs = read_log(tmp_path).docs
+    np.testing.assert_array_equal(docs.columns["image_attributes.sharpness"], [np.nan])
+    assert list(docs.columns["brand"]) == [None]
+    parity = verify(read_log(tmp_path))
+    assert (parity.scores, parity.bit_equal) == (1, 1)

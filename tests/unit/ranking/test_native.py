@@ -122,6 +122,7 @@ def test_function_score_is_not_served_natively() -> None:
     ("message", "lacks"),
     [
         (UNKNOWN, True),
+        ("search in items: [1:161] unknown field [rank_boost] (HTTP 400)", True),
         (HALF, True),
         ("[rank_boost] image.weight must be at most 1, got 2.0 (HTTP 400)", False),
         ("[rank_boost] unknown field [wieght] (HTTP 400)", False),
