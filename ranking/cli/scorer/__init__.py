@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from ranking.cli.scorer import evaluate, export, score, train
+from ranking.cli.scorer import agreement, evaluate, export, score, serps, train
 
 app = typer.Typer(no_args_is_help=True, help="Image quality: score photos, train a scorer, evaluate one.")
 app.command("score")(score.score)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("agreement")(agreement.agreement)
+app.command("serps")(serps.serps)
 
 __all__ = ["app"]
