@@ -3,6 +3,8 @@
 page.py, reading.py       a judged page, and files of them: whatever cannot be used is left out and counted
 serps.py, split.py        pages out of captured searches and clicks, as in the Image Score paper
 agreement.py              how well judges agree
+analysis/                 do clicked photos score higher, and what is said of them
+importing.py              labels that others made
 """
 
 from __future__ import annotations
