@@ -196,8 +196,8 @@ def _adjectives(values: list[Any], n: int) -> tuple[tuple[str, ...], ...]:
 
 
 def _refuse_duplicate(line: _Line, seen: dict[tuple[Any, ...], int]) -> None:
-    """A judge's second line about a page, or the same judgment under another name of the page."""
-    content = (line.judge, line.images, tuple(map(repr, line.scores)))
+    """A judge's second line about a page, or the same judgment, for one query, under another name."""
+    content = (line.judge, line.row.get("query"), line.images, tuple(map(repr, line.scores)))
     page = (line.judge, line.serp_id) if line.judge != NAMELESS else content
     for key in (page, content):
         if key in seen:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from ranking.cli import full_app
 from ranking.errors import InputError
+from ranking.whole_file import write_json_lines
 from scorer.labels import read_pages
 from scorer.labels.importing import import_labels
 
@@ -76,6 +77,15 @@ def test_votes_become_pairs_with_their_shares_of_the_weight(tmp_path):
         ("coat", ["a.jpg", "b.jpg"], [0.0, 1.0], 1.0),
     ]
     assert len(found.skips) == 4
+
+
+def test_the_same_vote_for_two_queries_is_two_pages(tmp_path):
+    path, target = tmp_path / "votes.csv", tmp_path / "labels.jsonl"
+    path.write_text("better,worse,query\nb,a,dress\nb,a,coat\n")
+    write_json_lines(target, import_labels(path, "votes").rows)
+    found = read_pages(target)
+    assert len(found.pages) == 2
+    assert found.warning is None
 
 
 @pytest.mark.parametrize(
