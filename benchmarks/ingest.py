@@ -41,7 +41,7 @@ def run() -> dict[str, Any]:
         def decode() -> list[Any]:
             futures = [loader.submit(str(message["image_url"])) for message in messages]
             wait(futures)
-            return [future.result() for future in futures]
+            return [future.result().pixels for future in futures]
 
         pixels = np.stack(decode())
         model = load_scorer("compact")

@@ -58,10 +58,18 @@ def ingest_stream(
     allow_private_hosts: Annotated[
         bool, typer.Option("--allow-private-hosts", help="Download photos from private addresses too.")
     ] = False,
+    ai_classifier: Annotated[
+        str | None,
+        typer.Option(
+            "--ai-classifier",
+            help="module:attribute of a classifier that is asked whether a photo is generated.",
+        ),
+    ] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Consume item messages: score their photos, write them to the index. Ctrl-C ends it cleanly.
 
+    What a photo's file says of how it was made (C2PA, IPTC, a generator's marks) becomes `ai_generated`.
     A message that cannot be used goes to the topic's dead letters (`rank-cli ingest dlq list`), an item
     without a usable photo into the index without an image score. Older data never overwrites newer.
 
@@ -74,6 +82,11 @@ def ingest_stream(
     def waiting(why: str) -> None:
         out.note(f"waiting: {why}")
 
+    classifier = None
+    if ai_classifier is not None:
+        from scorer.provenance import load_classifier
+
+        classifier = load_classifier(ai_classifier)
     quiet_retries()
     with stop_on_signals() as stop, out.progress("messages") as advance:
         seen = 0
@@ -85,6 +98,7 @@ def ingest_stream(
 
         summary = run_stream(
             photos=PhotoSource(root=photos_root, allow_private_hosts=allow_private_hosts),
+            classifier=classifier,
             topic=topic,
             group=group,
             index=index_name(index),

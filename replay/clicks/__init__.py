@@ -11,7 +11,7 @@ from replay.clicks.examination import fit_examination
 from replay.clicks.grades import MODELS, ClickGrades, Model, gather, grades_from_clicks
 from replay.clicks.pages import Pages, read_pages
 from replay.clicks.position_based import Cells, Impressions, PositionBased, fit_position_based
-from replay.clicks.ratings import Rated, read_photo_labels, read_photos_csv, read_ratings
+from replay.clicks.ratings import Rated, read_photo_labels, read_ratings
 
 __all__ = [
     "MODELS",
@@ -38,7 +38,6 @@ __all__ = [
     "read_exam_probs",
     "read_pages",
     "read_photo_labels",
-    "read_photos_csv",
     "read_ratings",
     "write_exam_probs",
 ]

@@ -119,20 +119,6 @@ def read_photo_labels(
     return _averaged(given), len(scores.keys() - set(label_of.values()))
 
 
-def read_photos_csv(path: Path) -> dict[str, str]:
-    """Photo by item_id from a CSV with the columns item_id and image.
-
-    Raises:
-        InputError: it cannot be read, or lacks a column.
-    """
-    found = {}
-    for line, row in _csv_rows(path):
-        if not row.get("item_id") or not row.get("image"):
-            raise InputError(f"{path}:{line}: item_id or image is empty", hint="columns: item_id,image")
-        found[row["item_id"]] = row["image"]
-    return found
-
-
 def _averaged(given: Mapping[tuple[str, str], Mapping[str, float]]) -> Rated:
     gaps = [
         fmean(abs(a - b) for i, a in enumerate(values) for b in values[:i])

@@ -17,8 +17,9 @@ import numpy as np
 from ranking import fields
 from ranking.errors import InputError
 from ranking.item_message import ItemMessage, iso_ms, parse_message
-from scorer.ingest.photos import PhotoError, Pixels
+from scorer.ingest.photos import Photo, PhotoError, Pixels
 from scorer.ingest.records import DeadLetter, Record, Stage
+from scorer.provenance import more_suspicious
 from scorer.serving.client import BadScoresError, Scored
 
 
@@ -32,7 +33,7 @@ class Scorer(Protocol):
 class Loader(Protocol):
     """What loads photos: `scorer.ingest.photos.PhotoLoader`."""
 
-    def submit(self, url: str, /) -> Future[Pixels]:
+    def submit(self, url: str, /) -> Future[Photo]:
         """Begin to load one photo."""
 
 
@@ -105,7 +106,7 @@ class Analyzer:
             for message, record in newest.values()
         ]
         loading = [
-            (document, self._loader.submit(message.image_url))
+            (document, message, self._loader.submit(message.image_url))
             for document, (message, _) in zip(result.documents, newest.values(), strict=True)
             if message.image_url and not message.is_deleted
         ]
@@ -127,13 +128,17 @@ class Analyzer:
             return None
 
     def _loaded(
-        self, loading: Sequence[tuple[Document, Future[Pixels]]], result: Analysis
+        self, loading: Sequence[tuple[Document, ItemMessage, Future[Photo]]], result: Analysis
     ) -> Iterator[list[tuple[Document, Pixels]]]:
         """Batches in the order of the records, as soon as their photos are there."""
         batch: list[tuple[Document, Pixels]] = []
-        for document, photo in loading:
+        for document, message, loaded in loading:
             try:
-                batch.append((document, photo.result()))
+                photo = loaded.result()
+                batch.append((document, photo.pixels))
+                ai = more_suspicious(message.ai_generated, photo.ai)
+                if ai is not None:
+                    document.source[fields.AI_GENERATED] = ai.model_dump(exclude_none=True)
             except PhotoError as e:
                 self._set_aside(result, document.record, "photo", str(e), document.item_id)
             if len(batch) == self._score_batch:

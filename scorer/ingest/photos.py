@@ -2,7 +2,8 @@
 
 An address comes from a seller, so it is not trusted: a file is read only below the root that the operator
 allows, a server only where it is public (or the operator says otherwise), and nothing larger than the cap is
-read. Decoding is `scorer.model.photo`'s, which refuses what would be too many pixels.
+read. Decoding is `scorer.model.photo`'s, which refuses what would be too many pixels; what the file says of
+how it was made, `scorer.provenance` reads.
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranking.errors import InputError
+from ranking.item_message import AiGenerated
 from scorer.ingest.download import download
 from scorer.model.photo import PhotoError, read_photo
+from scorer.provenance import Classifier, ai_generated
 
 Pixels = NDArray[np.uint8]  # [height, width, 3], RGB
 
 MAX_BYTES: Final = 20_000_000  # of one encoded photo
 _DATA_URI = re.compile(r"data:[^,]*?(;base64)?,", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """One photo, decoded, and what is known of how it was made."""
+
+    pixels: Pixels
+    ai: AiGenerated | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,28 +125,41 @@ class PhotoLoader:
         source: where photos may come from.
         decode: encoded bytes to pixels; raises PhotoError where they are no photo.
         threads: photos that are loaded at a time.
+        classifier: says how probably a generator made a photo, where its file does not say so.
     """
 
-    def __init__(self, source: PhotoSource, decode: Callable[[bytes], Pixels], *, threads: int = 4) -> None:
+    def __init__(
+        self,
+        source: PhotoSource,
+        decode: Callable[[bytes], Pixels],
+        *,
+        threads: int = 4,
+        classifier: Classifier | None = None,
+    ) -> None:
         self._source = source
         self._decode = decode
+        self._classifier = classifier
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
 
     @classmethod
-    def for_size(cls, source: PhotoSource, size: int, *, threads: int = 4) -> PhotoLoader:
+    def for_size(
+        cls, source: PhotoSource, size: int, *, threads: int = 4, classifier: Classifier | None = None
+    ) -> PhotoLoader:
         """A loader with the model's own preprocessing, for a model that takes `size` x `size` pixels."""
-        return cls(source, lambda data: read_photo(data, size), threads=threads)
+        return cls(source, lambda data: read_photo(data, size), threads=threads, classifier=classifier)
 
-    def submit(self, url: str) -> Future[Pixels]:
+    def submit(self, url: str) -> Future[Photo]:
         """Begin to load one photo; the future raises PhotoError where it cannot be had."""
         return self._pool.submit(self._load, url)
 
-    def _load(self, url: str) -> Pixels:
-        return self._decode(self._source.read(url))
+    def _load(self, url: str) -> Photo:
+        data = self._source.read(url)
+        pixels = self._decode(data)
+        return Photo(pixels, ai_generated(data, pixels, self._classifier))
 
     def close(self) -> None:
         """End the threads; what was not begun is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-__all__ = ["MAX_BYTES", "PhotoError", "PhotoLoader", "PhotoSource", "Pixels"]
+__all__ = ["MAX_BYTES", "Photo", "PhotoError", "PhotoLoader", "PhotoSource", "Pixels"]

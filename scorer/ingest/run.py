@@ -21,6 +21,7 @@ from scorer.ingest.dead_letters import DeadLetterQueue, dead_letter_topic
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.photos import PhotoLoader, PhotoSource
 from scorer.ingest.stream import IngestSummary, Progress, Stream
+from scorer.provenance import Classifier
 from scorer.serving.client import ONLINE, Priority, ScoreClient
 
 DEFAULT_GROUP: Final = "rank-ingest"
@@ -30,6 +31,7 @@ def run_stream(
     settings: Settings | None = None,
     *,
     photos: PhotoSource | None = None,
+    classifier: Classifier | None = None,
     topic: str = DEFAULT_TOPIC,
     group: str = DEFAULT_GROUP,
     index: str | None = None,
@@ -53,6 +55,7 @@ def run_stream(
     Args:
         settings: where the engines are; those of the process by default.
         photos: where photos may come from; by default the web and `data:` addresses only.
+        classifier: asked how probably a generator made a photo, where its file does not say so.
         topic: its dead letters go to `{topic}.dlq`; both are made where they are missing.
         group: consumer group; processes with the same group share the topic's partitions.
         index: index or alias to write to; the settings' by default. It must exist.
@@ -92,7 +95,7 @@ def run_stream(
     feeder.check()
     ensure_topics(bootstrap, {topic: PARTITIONS})
     dead_letters = DeadLetterQueue(bootstrap, dead_letter_topic(topic), stop=stop)
-    loader = PhotoLoader.for_size(photos or PhotoSource(), scorer.image_size)
+    loader = PhotoLoader.for_size(photos or PhotoSource(), scorer.image_size, classifier=classifier)
     stream = Stream(
         open_consumer(bootstrap, group),
         topic,

@@ -1,20 +1,20 @@
-"""Labels: pages (SERPs) of photos with scores by judges, one JSON object a line.
+"""Labels as training and evaluation take them: pages (SERPs) of photos with their mean score over judges.
 
-    {"serp_id": "...", "category": "shirt", "judge": "a", "images": ["a.jpg", ...], "scores": [4, ...]}
-
-A page judged several times has as many lines; `read_labels` takes the mean over its judges.
+`scorer.labels` says what a label file holds and what of it is left out.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ranking.errors import InputError
+from scorer.labels import read_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,55 +26,45 @@ class Serp:
     images: tuple[str, ...]  # paths below the photo folder
     truth: NDArray[np.float64]  # mean score over judges, shape (n_images,); comparable within the page only
     n_judges: int
+    clicked: int | None = None  # 0-based place among `images`; None where no click is known
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    serp_id: str
-    category: str = ""
-    images: tuple[str, ...] = Field(min_length=2)
-    scores: tuple[float, ...]
-
-
-def read_labels(path: Path) -> list[Serp]:
+def read_labels(path: Path, *, note: Callable[[str], object] = warnings.warn) -> list[Serp]:
     """Read a label file, pages in the order of their first line.
 
+    A line that cannot be used, a duplicate, a page of one photo and a photo that some judge did not score are
+    left out.
+
+    Args:
+        path: JSON lines.
+        note: told in one sentence what was left out, where anything was.
+
     Raises:
-        InputError: the file is absent or empty, or a line is wrong (the line is named).
+        InputError: the file cannot be read, or nothing in it can be used (the first reason is named).
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise InputError(f"{path} cannot be read: {e.strerror}") from None
-    pages: dict[str, tuple[_Line, list[tuple[float, ...]]]] = {}
-    for number, text in enumerate(lines, start=1):
-        if not text.strip():
+    found = read_pages(path)
+    if found.warning:
+        note(found.warning)
+    serps = []
+    for page in found.pages:
+        kept = np.flatnonzero(~np.isnan(page.mean))
+        if len(kept) < 2:
+            note(f"{path}: left out {page.serp_id}: fewer than two photos that every judge scored")
             continue
-        try:
-            line = _Line.model_validate_json(text)
-        except ValidationError as e:
-            problem = e.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise InputError(f"{path} line {number}: {where} {problem['msg']}") from None
-        if len(line.scores) != len(line.images):
-            raise InputError(f"{path} line {number}: {len(line.images)} images but {len(line.scores)} scores")
-        first, scores = pages.setdefault(line.serp_id, (line, []))
-        if first.images != line.images:
-            raise InputError(f"{path} line {number}: {line.serp_id} has other images than before")
-        scores.append(line.scores)
-    if not pages:
-        raise InputError(f"{path} has no labels")
-    return [
-        Serp(
-            serp_id,
-            line.category,
-            line.images,
-            np.mean(np.asarray(scores, dtype=np.float64), axis=0),
-            len(scores),
+        place = [i for i, old in enumerate(kept) if old == page.clicked]
+        serps.append(
+            Serp(
+                page.serp_id,
+                page.category,
+                tuple(page.images[i] for i in kept),
+                page.mean[kept],
+                len(page.judges),
+                place[0] if place else None,
+            )
         )
-        for serp_id, (line, scores) in pages.items()
-    ]
+    if not serps:
+        raise InputError(f"{path}: no page has two photos that every judge scored")
+    return serps
 
 
 __all__ = ["Serp", "read_labels"]

@@ -174,7 +174,7 @@ def test_items_arrive_scored_and_what_is_wrong_is_set_aside_with_its_reason(
     version = triton.exported.model_version
     local = load_weights(triton.exported.folder / str(triton.exported.number) / "weights")
     loader = PhotoLoader.for_size(PhotoSource(root=root), local.model.image_size)
-    pixels = np.stack([loader.submit(f"{n % 20}.jpg").result() for n in range(30)])
+    pixels = np.stack([loader.submit(f"{n % 20}.jpg").result().pixels for n in range(30)])
     loader.close()
     got = np.array([found[f"item-{n}"]["image_score"] for n in range(30)])
     np.testing.assert_allclose(got, local.score(pixels), atol=1e-5, rtol=0)

@@ -107,8 +107,8 @@ def _from_labels(
     index: str | None,
     fmt: out.Format,
 ) -> None:
-    from replay.clicks import read_photo_labels, read_photos_csv
-    from replay.clicks.photos import photos_in_index
+    from ranking.item_photos import photos_in_index, read_photos_csv
+    from replay.clicks import read_photo_labels
 
     if photos is not None:
         photo_of = read_photos_csv(photos)

@@ -9,8 +9,9 @@ import pytest
 
 from ranking.errors import InputError
 from ranking.explore import SwapPairs
+from ranking.item_photos import read_photos_csv
 from replay import read_log
-from replay.clicks import read_photo_labels, read_photos_csv, read_ratings
+from replay.clicks import read_photo_labels, read_ratings
 from tests.unit.replay.world import explored
 
 

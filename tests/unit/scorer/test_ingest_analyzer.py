@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ranking.errors import ServerError
+from ranking.item_message import AiGenerated
 from scorer.ingest.analyzer import Analyzer
-from scorer.ingest.photos import PhotoError
+from scorer.ingest.photos import Photo, PhotoError
 from scorer.ingest.records import DeadLetter, Record
 from scorer.serving.client import BadScoresError, Scored
 
@@ -36,7 +37,11 @@ class FakeLoader:
         if url == "broken":
             future.set_exception(PhotoError("the photo cannot be decoded"))
         else:
-            future.set_result(np.full((4, 4, 3), int(url), dtype=np.uint8))
+            grey, _, ai = url.partition(" ")
+            pixels = np.full((4, 4, 3), int(grey), dtype=np.uint8)
+            future.set_result(
+                Photo(pixels, AiGenerated(probability=float(ai), source="file") if ai else None)
+            )
         return future
 
 
@@ -89,6 +94,27 @@ def test_a_message_that_cannot_be_understood_is_set_aside_alone(analyzer):
     (letter,) = analysis.dead_letters
     assert (letter.stage, letter.record, letter.item_id) == ("parse", poison, "k")
     assert letter.reason.startswith("not JSON")
+
+
+def test_the_more_suspicious_of_file_and_message_says_how_a_photo_was_made(analyzer):
+    declared = {"probability": 0.3, "source": "seller"}
+    analysis = analyzer.analyze(
+        [
+            record("file", image_url="255 0.9", ai_generated=declared),
+            record("message", image_url="255 0.1", ai_generated=declared),
+            record("alone", image_url="255 0.02"),
+            record("nobody", image_url="255"),
+            record("broken", image_url="broken", ai_generated=declared),
+        ]
+    )
+    got = {document.item_id: document.source.get("ai_generated") for document in analysis.documents}
+    assert got == {
+        "file": {"probability": 0.9, "source": "file"},
+        "message": declared,
+        "alone": {"probability": 0.02, "source": "file"},
+        "nobody": None,
+        "broken": declared,
+    }
 
 
 def test_only_the_newest_message_of_an_item_is_used_whatever_its_place(analyzer, scorer):

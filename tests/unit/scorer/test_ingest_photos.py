@@ -109,7 +109,7 @@ def test_a_photo_larger_than_the_cap_is_refused(root):
 def test_photos_are_loaded_in_threads_as_the_model_takes_them(root):
     loader = PhotoLoader.for_size(PhotoSource(root=root), 16)
     try:
-        pixels = loader.submit("dress/a b.jpg").result()
+        pixels = loader.submit("dress/a b.jpg").result().pixels
         assert (pixels.shape, pixels.dtype) == ((16, 16, 3), np.uint8)
         assert np.abs(pixels.astype(int) - [200, 30, 30]).max() < 6
     finally:
