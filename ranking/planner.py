@@ -18,7 +18,6 @@ import numpy as np
 from elasticsearch import Elasticsearch
 
 from ranking.errors import InputError
-from ranking.features import find_features
 from ranking.profile import Profile
 from ranking.query import Scripts
 from ranking.search import Page
@@ -114,7 +113,7 @@ def plan_execution(
         )
     server = TopK(es, index, profile, scripts=scripts)
     strategies = [Strategy("full"), *(Strategy("window", n) for n in WINDOWS)]
-    if native and find_features(es).rank_boost:
+    if native and server.runs_natively(searches[0].text, now_ms=searches[0].now_ms):
         strategies.append(Strategy("plugin"))
     edges: list[int | None] = [0, *CLASSES, None]
     plans = []

@@ -150,6 +150,11 @@ class TopK:
         page = self._above(text, now_ms, k, clauses, kth)
         return page, Certificate(True, k, str(strategy), window, 2)
 
+    def runs_natively(self, text: str, *, now_ms: int) -> bool:
+        """Whether the cluster answers the native query; asking needs no more than `read`."""
+        _page, certificate = self.search(text, now_ms=now_ms, strategy=Strategy("plugin"))
+        return certificate.strategy == "plugin"
+
     def _whole(
         self, profile: Profile, text: str, now_ms: int, k: int, filters: Mapping[str, Any] | None
     ) -> Page:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from elasticsearch import ApiError, Elasticsearch
 
 from ranking import fields
+from ranking.errors import ServerError
 from ranking.es import server_errors
 from ranking.features import find_features
 from ranking.lint.body import Body, Clause
@@ -130,6 +131,14 @@ def body_uses(body: Body) -> list[FieldUse]:
     return uses + list(_sort_uses(body.raw.get("sort")))
 
 
+def _runs_natively(es: Elasticsearch) -> bool | None:
+    """Whether every node runs rank_boost; None where this user may not ask."""
+    try:
+        return find_features(es).rank_boost
+    except ServerError:
+        return None
+
+
 def _native_uses(clause: Clause) -> Iterator[FieldUse]:
     """The fields of a rank_boost: read as a script reads them, so an unmapped one is a 400."""
     image = clause.body.get("image")
@@ -180,7 +189,7 @@ def read_live_index(
             pipelines,
             absent,
             tuple((id_, path) for id_, path in scripts if not _exists(es, "script", id_)),
-            native=find_features(es).rank_boost if profile and profile.execution == "plugin" else None,
+            native=_runs_natively(es) if profile and profile.execution == "plugin" else None,
             **_counts(es, name, found, mappings),
         )
 

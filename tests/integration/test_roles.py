@@ -76,6 +76,7 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "boost list": (None, ("boost", "list")),
     "boost show": (None, ("boost", "show", "mine")),
     "boost diff PUBLISHED": (None, ("boost", "diff", "mine@1", "mine@live")),
+    "plugin status": (None, ("plugin", "status")),
     "templates plan": (BARE, ("templates", "plan")),
     "templates history": (READY, ("templates", "history")),
     "index status": (READY, ("index", "status")),
@@ -98,6 +99,8 @@ READING = tuple(COMMANDS)[: tuple(COMMANDS).index("index status") + 1]
 NO_LOGIN = (
     "ab",
     "demo",
+    "plugin build",
+    "plugin install",
     "stack",
     "templates export",
     "scorer",
