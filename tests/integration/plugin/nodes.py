@@ -121,6 +121,7 @@ def start(
     heap: str = "512m",
     settings: Iterable[str] = (),
     java: str = "",
+    port: int = 9250,
 ) -> Server:
     """As `cluster`, and left running."""
     version = resolve_version(version)
@@ -133,8 +134,8 @@ def start(
     http: list[int] = []
     transport: list[int] = []
     for _ in range(nodes):
-        http.append(choose(9250, taken=http))
-        transport.append(choose(9350, taken=transport))
+        http.append(choose(port, taken=http))
+        transport.append(choose(port + 100, taken=transport))
     names = [f"node{i}" for i in range(nodes)]
     for i, name in enumerate(names):
         lines = [

@@ -12,12 +12,14 @@ final class BoostBulkScorer extends BulkScorer {
     private final BulkScorer inner;
     private final LeafFormula formula;
     private final boolean skips;
+    private final Prefilters prefilters; // null where none may be used
     private Wrapped wrapped;
 
-    BoostBulkScorer(BulkScorer inner, LeafFormula formula, boolean skips) {
+    BoostBulkScorer(BulkScorer inner, LeafFormula formula, boolean skips, Prefilters prefilters) {
         this.inner = inner;
         this.formula = formula;
         this.skips = skips;
+        this.prefilters = prefilters;
     }
 
     @Override
@@ -30,7 +32,21 @@ final class BoostBulkScorer extends BulkScorer {
         if (wrapped == null || wrapped.out != collector) {
             wrapped = new Wrapped(collector);
         }
-        return inner.score(wrapped, live, min, max);
+        Prefilter prefilter = prefilters == null ? null : prefilters.get();
+        if (prefilter == null) {
+            return inner.score(wrapped, live, min, max);
+        }
+        int end = Math.min(max, prefilter.length());
+        int next = min;
+        while (next < end) {
+            int from = prefilter.nextBlock(next, end);
+            if (from == end) {
+                return max;
+            }
+            int upTo = prefilter.endOfBlocks(from, end);
+            next = Math.max(upTo, inner.score(wrapped, prefilter.over(live), from, upTo == end ? max : upTo));
+        }
+        return next;
     }
 
     /** Between the inner scorer and the collector. */

@@ -14,16 +14,18 @@ final class BoostWeight extends VersionedWeight {
     private final boolean skips;
     private final float boost;
     private final SegmentCache cache;
+    private final HighestRelevance highestRel;
 
     /**
      * @param skips whether only the best scores are asked for, so that documents may be left out
      */
-    BoostWeight(Query query, Weight inner, Formula formula, boolean skips, float boost, SegmentCache cache) {
+    BoostWeight(Query query, Weight inner, Formula formula, boolean skips, float boost, SegmentCache cache, HighestRelevance highestRel) {
         super(query, inner);
         this.formula = formula;
         this.skips = skips;
         this.boost = boost;
         this.cache = cache;
+        this.highestRel = highestRel;
     }
 
     @Override
@@ -33,7 +35,11 @@ final class BoostWeight extends VersionedWeight {
 
     @Override
     BulkScorer wrap(BulkScorer inner, LeafReaderContext context) throws IOException {
-        return new BoostBulkScorer(inner, open(context), skips);
+        LeafFormula leaf = open(context);
+        Prefilters prefilters = skips && leaf.isBounded() && context.reader().maxDoc() >= DocTable.MIN_DOCS
+                ? new Prefilters(leaf, formula, context, highestRel, cache)
+                : null;
+        return new BoostBulkScorer(inner, leaf, skips, prefilters);
     }
 
     @Override

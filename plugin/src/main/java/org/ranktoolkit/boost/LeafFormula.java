@@ -13,6 +13,7 @@ import org.apache.lucene.index.LeafReader;
 final class LeafFormula {
     private final ImageSpec imageSpec; // null where the image has no part
     private final ImageColumn image;
+    private final FreshnessSpec freshnessSpec; // null where age has no part
     private final FreshnessColumn freshness; // null where age has no part
     private final FactorColumn[] factors;
     private final float boost;
@@ -22,6 +23,7 @@ final class LeafFormula {
     private final double freshnessMax;
     private float threshold; // scores below are of no interest; 0 until somebody says so
     private float leastRel; // relevance below cannot reach the threshold
+    private Prefilter prefilter; // null as long as there is none
 
     LeafFormula(LeafReader reader, Formula formula, float boost, SegmentCache cache) throws IOException {
         BoostSpec spec = formula.spec();
@@ -35,14 +37,10 @@ final class LeafFormula {
             factors[i] =
                     new FactorColumn(reader, all.get(i), formula.numbers().get(i), cache);
         }
+        this.freshnessSpec = spec.freshness();
         Range scores = imageSpec == null ? Range.NONE : cache.range(reader, formula.image());
-        double highest = scores.isEmpty() ? 0 : scores.high();
-        this.imageMax = imageSpec == null
-                ? 0
-                : ImageColumn.upper(
-                        imageSpec, scores.missing() ? Math.max(highest, imageSpec.missing()) : highest);
-        this.freshnessMax =
-                freshness == null ? 1 : FreshnessColumn.upper(spec.freshness(), cache.range(reader, formula.date()));
+        this.imageMax = imageUpper(scores);
+        this.freshnessMax = freshness == null ? 1 : freshnessUpper(cache.range(reader, formula.date()));
         // A score below 0 breaks the growth with the image, as one out of all proportion breaks the arithmetic:
         // such a segment is scored whole, as a script would.
         this.bounded = (scores.isEmpty() || scores.low() >= 0) && imageMax < 1e100;
@@ -58,7 +56,10 @@ final class LeafFormula {
         if (rel < leastRel) {
             return 0f;
         }
-        double product = image == null ? rel : imageSpec.combine(rel, image.term(doc));
+        if (prefilter != null && prefilter.isBelow(doc, rel)) {
+            return 0f;
+        }
+        double product = combined(rel, image == null ? 0 : image.term(doc));
         if (freshness != null) {
             if (threshold > 0 && highest(product, freshnessMax, 0) < threshold) {
                 return 0f;
@@ -85,11 +86,54 @@ final class LeafFormula {
 
     /** A score that no document reaches whose relevance is at most {@code rel}, unless it equals it. */
     float bound(float rel) {
-        if (bounded == false) {
-            return Float.POSITIVE_INFINITY;
+        return bounded ? bound(rel, imageMax, freshnessMax) : Float.POSITIVE_INFINITY;
+    }
+
+    /** The same with bounds of image term and freshness that are less than those of the whole segment. */
+    float bound(float rel, double image, double fresh) {
+        return highest(combined(rel, image), fresh, 0);
+    }
+
+    /** At least the image term of any document whose scores lie in a range, which is 0 or above. */
+    double imageUpper(Range scores) {
+        if (imageSpec == null) {
+            return 0;
         }
-        double combined = imageSpec == null ? rel : imageSpec.combine(rel, imageMax);
-        return highest(combined, freshnessMax, 0);
+        double highest = scores.isEmpty() ? 0 : scores.high();
+        boolean some = scores.missing() || scores.isEmpty();
+        return ImageColumn.upper(imageSpec, some ? Math.max(highest, imageSpec.missing()) : highest);
+    }
+
+    /** At least the freshness of any document whose dates lie in a range. */
+    double freshnessUpper(Range dates) {
+        return freshnessSpec == null ? 1 : FreshnessColumn.upper(freshnessSpec, dates);
+    }
+
+    /** Whether there are bounds, so that documents may be skipped. */
+    boolean isBounded() {
+        return bounded;
+    }
+
+    void use(Prefilter found) {
+        prefilter = found;
+    }
+
+    /** What multiplies relevance and image together at the most, the boost included. */
+    double highestRest() {
+        double product = boost;
+        for (FactorColumn factor : factors) {
+            product *= factor.max();
+        }
+        return product;
+    }
+
+    /** Relevance and image together; {@code image} is ignored where it has no part. */
+    double combined(float rel, double image) {
+        return imageSpec == null ? rel : imageSpec.combine(rel, image);
+    }
+
+    float threshold() {
+        return threshold;
     }
 
     /**

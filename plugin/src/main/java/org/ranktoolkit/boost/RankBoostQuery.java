@@ -34,10 +34,13 @@ final class RankBoostQuery extends Query {
     @Override
     public Weight createWeight(IndexSearcher searcher, ScoreMode mode, float boost) throws IOException {
         // As in script_score, the boost multiplies the final score and does not reach the inner query.
-        Weight weight = inner.createWeight(searcher, mode, mode.needsScores() ? 1f : boost);
-        return mode.needsScores()
-                ? new BoostWeight(this, weight, formula, mode == ScoreMode.TOP_SCORES, boost, cache)
-                : weight;
+        Weight weight = searcher.createWeight(inner, mode, mode.needsScores() ? 1f : boost);
+        if (mode.needsScores() == false) {
+            return weight;
+        }
+        boolean skips = mode == ScoreMode.TOP_SCORES;
+        HighestRelevance highest = skips ? HighestRelevance.of(inner, searcher) : HighestRelevance.UNKNOWN;
+        return new BoostWeight(this, weight, formula, skips, boost, cache, highest);
     }
 
     @Override
