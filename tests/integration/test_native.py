@@ -33,6 +33,7 @@ from ranking.settings import get_settings
 from ranking.topk import Strategy, TopK
 from replay import read_log, verify
 from tests.integration.conftest import missing
+from tests.integration.plugin.nodes import cluster
 from tests.integration.secure_server import es_version
 from tests.integration.test_parity import NOW, WORDS, random_documents, random_profile
 
@@ -270,3 +271,25 @@ def test_a_plugin_removed_under_a_live_profile(
     searcher.es, searcher.native = es, Native(retry_after_s=0)
     assert searcher.search("w0 w3", now_ms=NOW).execution == "plugin"
     assert "served natively" in run.invoke(full_app(), words).stderr
+
+
+def test_a_cluster_of_which_one_node_lacks_the_plugin(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A plugin being rolled out: whichever node is asked, no search fails, and every page is whole."""
+    home = tmp_path_factory.mktemp("mixed")
+    with cluster(es_version(), home, nodes=3, bare=[2]) as server:
+        es = Elasticsearch(server.url, request_timeout=60)  # a node that knows the query
+        assert sorted((plugin_versions(es) or {}).values(), key=str) == ["0.1.0", "0.1.0", None]
+        assert find_features(es, refresh=True).rank_boost is False
+        index, profile = fill(es, "mixed", shards=3, n=900), native("mixed")
+        es.cluster.health(index=index, wait_for_status="green", timeout="60s")
+        expected = Searcher(es, index, scripted(profile)).search("w0 w3", now_ms=NOW)
+        assert serving(es, profile).execution == "script_score"
+        nodes = es.nodes.info(metric="http")["nodes"].values()
+        for node in nodes:
+            one = Elasticsearch(f"http://{node['http']['publish_address']}", request_timeout=60)
+            searcher = Searcher(one, index, profile)
+            for _ in range(5):
+                page = searcher.search("w0 w3", now_ms=NOW)
+                assert page.items == expected.items
+            assert searcher.native.serving(profile).execution == "script_score"
+            assert searcher.capture("w0 w3", now_ms=NOW).execution == "script_score"

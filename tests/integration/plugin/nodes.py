@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,7 @@ def cluster(
     heap: str = "512m",
     settings: Iterable[str] = (),
     java: str = "",
+    bare: Container[int] = (),
 ) -> Iterator[Server]:
     """A running cluster of `nodes` processes with the plugin, below `home`; ended and removed afterwards.
 
@@ -104,8 +105,9 @@ def cluster(
         version: "9.4" or "8.19", or longer.
         settings: more lines of elasticsearch.yml.
         java: more options of the JVM.
+        bare: nodes without the plugin, from 0.
     """
-    server = start(version, home, nodes=nodes, heap=heap, settings=settings, java=java)
+    server = start(version, home, nodes=nodes, heap=heap, settings=settings, java=java, bare=bare)
     try:
         yield server
     finally:
@@ -122,6 +124,7 @@ def start(
     settings: Iterable[str] = (),
     java: str = "",
     port: int = 9250,
+    bare: Container[int] = (),
 ) -> Server:
     """As `cluster`, and left running."""
     version = resolve_version(version)
@@ -156,7 +159,8 @@ def start(
             lines.append(f"discovery.seed_hosts: {json.dumps([f'127.0.0.1:{port}' for port in transport])}")
             if not (home / name / "data").is_dir():
                 lines.append(f"cluster.initial_master_nodes: {json.dumps(names)}")
-        _spawn(installed, home / name, lines, jdk.home, heap, java)
+        folder = distribution(version, Event()) if i in bare else installed
+        _spawn(folder, home / name, lines, jdk.home, heap, java)
     server = Server(f"http://127.0.0.1:{http[0]}", version)
     _wait(server, home, nodes)
     pids = [int((home / name / "pid").read_text()) for name in names]
