@@ -63,7 +63,7 @@ def shop(folder: Path, n: int = 6, query: str = "robe rouge") -> Path:
 
 def run(server, folder, n=6, *, out="out", endpoint=None, **config):
     pages, _ = read_pages_to_label(shop(folder, n))
-    settings = {"base_url": server.url, "model": "m", "first_wait_s": 0.01, "timeout_s": 5.0}
+    settings = {"base_url": server.url, "model": "m", "first_wait_s": 0.01, "timeout_s": 30.0}
     return label_pages(
         pages, folder / out, PhotoSource(root=folder), EndpointConfig(**settings | (endpoint or {})),
         LabelConfig(**{"workers": 2, "prices": PRICES} | config),
@@ -129,8 +129,8 @@ def test_a_failure_that_passes_is_tried_again(server, tmp_path, fault):
 
 
 def test_a_timeout_is_tried_again(server, tmp_path):
-    server.faults = ["sleep 1.5"]
-    told = run(server, tmp_path, 1, translate=False, endpoint={"timeout_s": 0.4})
+    server.faults = ["sleep 6"]
+    told = run(server, tmp_path, 1, translate=False, endpoint={"timeout_s": 2.0})
     assert (told.labelled, told.retries) == (1, 1)
 
 
@@ -281,8 +281,8 @@ def test_a_budget_needs_prices(server, tmp_path):
 
 
 def test_workers_ask_at_once_and_no_more_of_them_than_told(server, tmp_path):
-    server.delay_s = 0.1
-    run(server, tmp_path, 10, translate=False, workers=3)
+    server.delay_s = 0.4
+    run(server, tmp_path, 9, translate=False, workers=3)
     assert server.most_at_once == 3
 
 
