@@ -134,8 +134,12 @@ def measures_of(x: F64, y: F64) -> dict[str, float]:
 
 def krippendorff_alpha(scores: F64) -> float:
     """Krippendorff's alpha at interval level of scores (n_judges, n_photos), NaN where not given."""
-    import krippendorff
-
+    try:
+        import krippendorff
+    except ImportError as e:
+        raise InputError(
+            "alpha needs the krippendorff package", hint="pip install 'rank-toolkit[label]'"
+        ) from e
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")

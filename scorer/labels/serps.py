@@ -12,7 +12,7 @@ does not say how far prices may differ: `price_within` is ours.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -241,16 +241,26 @@ def _category(kept: Sequence[CapturedItem], first: CapturedItem) -> str:
 
 
 def extract_from(
-    folder: Path, photos: Mapping[str, str], rules: Rules | None = None
+    folder: Path,
+    photos: Mapping[str, str],
+    rules: Rules | None = None,
+    *,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> tuple[list[SerpPage], Funnel]:
-    """Pages of a capture folder, and the funnel.
+    """Pages of a capture folder, and the funnel. `advance` is told for each search read.
 
     Raises:
         InputError: no searches, or a broken file.
     """
     rules, funnel = rules or Rules(), Funnel()
     clicks = read_clicks(folder, rules.action)
-    return list(extract(read_captures(folder), clicks, photos, rules, funnel)), funnel
+
+    def records() -> Iterator[CaptureRecord]:
+        for record in read_captures(folder):
+            yield record
+            advance(1)
+
+    return list(extract(records(), clicks, photos, rules, funnel)), funnel
 
 
 __all__ = [

@@ -40,7 +40,10 @@ def analyze(
     found = read_files(labels)
     if found.warning:
         out.note(found.warning)
-    scores = analyze_scores(found.pages, rng=np.random.default_rng(seed), n_resamples=resamples)
+    with out.progress("resamples of pages", resamples) as advance:
+        scores = analyze_scores(
+            found.pages, rng=np.random.default_rng(seed), n_resamples=resamples, advance=advance
+        )
     words = analyze_words(found.pages, top=top)
     if html is not None:
         write_page(scores, words, found.name, html)

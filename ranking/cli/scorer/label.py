@@ -118,7 +118,7 @@ def label(
         )
     except ValueError as e:
         raise InputError(str(e)) from None
-    with out.progress("pages labelled", len(pages) * passes) as advance:
+    with out.progress("pages gone through", len(pages) * passes) as advance:
         told = label_pages(pages, folder, PhotoSource(root=photos), endpoint, config, advance=advance)
     if format is Format.json:
         out.as_json(told.to_dict() | {"folder": str(folder), "skipped": len(skips)})

@@ -98,7 +98,9 @@ def serps(
         )
     except ValueError as e:
         raise InputError(str(e)) from None
-    found, funnel = extract_from(captures, _photos(captures, photos, index), rules)
+    photo_of = _photos(captures, photos, index)
+    with out.progress("searches read") as advance:
+        found, funnel = extract_from(captures, photo_of, rules, advance=advance)
     divided = divide(found, plan)
     beside = target.with_suffix(".validation" + (target.suffix or ".jsonl"))
     written = {str(target): write_json_lines(target, (page.to_dict() for page in divided.training))}

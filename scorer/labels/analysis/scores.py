@@ -13,7 +13,7 @@ intervals over pages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -94,9 +94,19 @@ class ScoreAnalysis:
 
 
 def analyze_scores(
-    pages: Sequence[JudgedPage], *, rng: np.random.Generator | None = None, n_resamples: int = 2000
+    pages: Sequence[JudgedPage],
+    *,
+    rng: np.random.Generator | None = None,
+    n_resamples: int = 2000,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> ScoreAnalysis:
     """Compare clicked and not clicked photos of pages that have one clicked photo and more than one score.
+
+    Args:
+        pages: labels, with their clicks.
+        rng: where the resamples come from; a fixed seed without it.
+        n_resamples: pages are drawn with replacement this many times.
+        advance: told for each resample.
 
     Raises:
         InputError: there is no such page.
@@ -127,7 +137,14 @@ def analyze_scores(
     rest = np.concatenate([others for _, others in used])
     ks, mw = stats.ks_2samp(clicked, rest), stats.mannwhitneyu(clicked, rest, alternative="two-sided")
     superiority = float(mw.statistic) / (len(clicked) * len(rest))
-    ranges = _ranges(used, clicked, rest, rng or np.random.default_rng(0), n_resamples)
+    rng = rng or np.random.default_rng(0)
+
+    def draws() -> Iterator[NDArray[np.int64]]:
+        for _ in range(n_resamples):
+            yield rng.integers(0, len(used), len(used))
+            advance(1)
+
+    ranges = _ranges(used, clicked, rest, draws())
     return ScoreAnalysis(
         n_pages=len(used),
         n_clicked=len(clicked),
@@ -159,7 +176,7 @@ def _wins(one: float, others: F64) -> tuple[float, int]:
 
 
 def _ranges(
-    used: Sequence[tuple[float, F64]], clicked: F64, rest: F64, rng: np.random.Generator, n: int
+    used: Sequence[tuple[float, F64]], clicked: F64, rest: F64, draws: Iterator[NDArray[np.int64]]
 ) -> list[Range]:
     """Difference of means, superiority, and the same within pages, each with its interval."""
     owner = np.repeat(np.arange(len(used)), [len(others) for _, others in used])
@@ -181,15 +198,8 @@ def _ranges(
         )
 
     values = figures(np.ones(len(used)))
-    drawn = np.array(
-        [
-            figures(
-                np.bincount(rng.integers(0, len(used), len(used)), minlength=len(used)).astype(np.float64)
-            )
-            for _ in range(n)
-        ]
-    )
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if n else np.full((2, 3), np.nan)
+    drawn = np.array([figures(np.bincount(at, minlength=len(used)).astype(np.float64)) for at in draws])
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if len(drawn) else np.full((2, 3), np.nan)
     return [Range(v, float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
 
 

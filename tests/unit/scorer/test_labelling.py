@@ -63,7 +63,7 @@ def shop(folder: Path, n: int = 6, query: str = "robe rouge") -> Path:
 
 def run(server, folder, n=6, *, out="out", endpoint=None, **config):
     pages, _ = read_pages_to_label(shop(folder, n))
-    settings = {"base_url": server.url, "model": "m", "first_wait_s": 0.01, "timeout_s": 5.0}
+    settings = {"base_url": server.url, "model": "m", "first_wait_s": 0.01, "timeout_s": 30.0}
     return label_pages(
         pages, folder / out, PhotoSource(root=folder), EndpointConfig(**settings | (endpoint or {})),
         LabelConfig(**{"workers": 2, "prices": PRICES} | config),
@@ -129,8 +129,8 @@ def test_a_failure_that_passes_is_tried_again(server, tmp_path, fault):
 
 
 def test_a_timeout_is_tried_again(server, tmp_path):
-    server.faults = ["sleep 1.5"]
-    told = run(server, tmp_path, 1, translate=False, endpoint={"timeout_s": 0.4})
+    server.faults = ["sleep 6"]
+    told = run(server, tmp_path, 1, translate=False, endpoint={"timeout_s": 2.0})
     assert (told.labelled, told.retries) == (1, 1)
 
 
@@ -281,8 +281,8 @@ def test_a_budget_needs_prices(server, tmp_path):
 
 
 def test_workers_ask_at_once_and_no_more_of_them_than_told(server, tmp_path):
-    server.delay_s = 0.1
-    run(server, tmp_path, 10, translate=False, workers=3)
+    server.delay_s = 0.4
+    run(server, tmp_path, 9, translate=False, workers=3)
     assert server.most_at_once == 3
 
 
@@ -421,7 +421,7 @@ def test_a_run_killed_in_the_middle_goes_on_and_pays_for_nothing_twice(server, t
     env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     child = subprocess.Popen(program, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
-    while len(server.billed) < 5 and time.monotonic() < until:
+    while len(server.billed) < 5 and time.monotonic() < until and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -442,6 +442,23 @@ def test_a_run_killed_in_the_middle_goes_on_and_pays_for_nothing_twice(server, t
     assert len(server.billed) == 14
     assert len(server.bodies) - n == 14 - len(received)
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_an_interrupt_keeps_what_was_answered_and_says_how_to_go_on(server, tmp_path):
+    shop(tmp_path, 14)
+    server.delay_s = 0.25
+    program = [sys.executable, "-c", "from ranking.cli import main; main()", *command(server, tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    child = subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while len(server.billed) < 4 and time.monotonic() < until and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, stderr = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert "stopped: interrupted; the same command goes on" in stderr
+    assert "Traceback" not in stderr
+    assert len((tmp_path / "out" / "answers.jsonl").read_bytes().splitlines()) == len(server.billed) < 14
 
 
 def test_the_command_prints_cost_and_bias_and_fails_in_one_sentence(server, tmp_path):
