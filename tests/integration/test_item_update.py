@@ -99,6 +99,17 @@ def test_a_new_photo_does_not_keep_the_old_ones_score(es, family) -> None:
     assert (source["image_url"], source["image_score"]) == ("3.jpg", 0.2)  # late: of a photo that is gone
 
 
+def test_a_new_photo_is_not_taken_for_generated_because_the_old_one_was(es, family) -> None:
+    flag = {"probability": 0.9, "source": "c2pa"}
+    _, source = update(es, family, {"ai_generated": flag, "updated_at": "2026-01-03T00:00:00Z"})
+    assert source["ai_generated"] == flag
+    late = {"image_url": "0.jpg", "updated_at": "2026-01-02T12:00:00Z"}
+    _, source = update(es, family, late)
+    assert source["ai_generated"] == flag
+    _, source = update(es, family, {"image_url": "2.jpg", "updated_at": "2026-01-05T00:00:00Z"})
+    assert "ai_generated" not in source
+
+
 @pytest.mark.parametrize("bad", [1.5, "NaN", "good", -1])
 def test_a_score_that_is_none_is_refused_with_its_value(es, family, bad) -> None:
     answer, source = update(es, family, scored(bad, "m-newest", "2027-01-01T00:00:00Z"))
