@@ -19,6 +19,11 @@ record AiRule(String field, double above, boolean caps, double score) {
         return new AiRule(field, above, caps, score);
     }
 
+    @Override
+    public String toString() {
+        return (caps ? "at most " : "") + score + " where " + field + " > " + above;
+    }
+
     double apply(double x) {
         return caps ? Math.min(x, score) : score;
     }

@@ -38,15 +38,11 @@ final class BoostBulkScorer extends BulkScorer {
         }
         int end = Math.min(max, prefilter.length());
         int next = min;
-        while (next < end) {
-            int from = prefilter.nextBlock(next, end);
-            if (from == end) {
-                return max;
-            }
-            int upTo = prefilter.endOfBlocks(from, end);
-            next = Math.max(upTo, inner.score(wrapped, prefilter.over(live), from, upTo == end ? max : upTo));
+        while ((next = prefilter.nextBlock(next, end)) < end) {
+            int upTo = prefilter.endOfBlocks(next, end);
+            next = Math.max(upTo, inner.score(wrapped, prefilter.over(live), next, upTo));
         }
-        return next;
+        return next < prefilter.length() ? next : DocIdSetIterator.NO_MORE_DOCS;
     }
 
     /** Between the inner scorer and the collector. */

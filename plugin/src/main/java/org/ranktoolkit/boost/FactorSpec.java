@@ -32,6 +32,11 @@ sealed interface FactorSpec {
      * @param others weight of any other value, and of none
      */
     record Values(String field, Map<String, Double> weights, double others) implements FactorSpec {
+        @Override
+        public String toString() {
+            return "weight of " + field + ", " + others + " for any that is not listed";
+        }
+
         static Values category(Keys keys) {
             String field = keys.string("field", "category");
             String path = keys.path("weights");
@@ -70,6 +75,11 @@ sealed interface FactorSpec {
 
     /** A weight where a number lies in [{@code gte}, {@code lt}); 1 elsewhere, and where there is none. */
     record Between(String field, double gte, double lt, double weight) implements FactorSpec {
+        @Override
+        public String toString() {
+            return weight + " where " + gte + " <= " + field + " < " + lt + ", else 1";
+        }
+
         static Between parse(Keys keys) {
             String field = keys.string("field");
             if (keys.has("gte") == false && keys.has("lt") == false) {
@@ -99,6 +109,11 @@ sealed interface FactorSpec {
     /** {@code clamp(modifier(factor * value))}, as {@code field_value_factor} modifies. */
     record Numeric(String field, Modifier modifier, double factor, double missing, double min, double max)
             implements FactorSpec {
+        @Override
+        public String toString() {
+            return modifier + " of " + factor + " * " + field + ", in [" + min + ", " + max + "]";
+        }
+
         enum Modifier {
             NONE,
             LOG1P,

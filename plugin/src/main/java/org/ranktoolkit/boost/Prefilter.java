@@ -65,12 +65,12 @@ final class Prefilter implements Bits {
         return share <= SELECTIVE ? this : accepted;
     }
 
-    /** The first document from {@code doc} on in a block that may hold something of interest; {@code end} if none. */
+    /** The first document from {@code doc} on in a block that may hold something of interest, or one from {@code end} on. */
     int nextBlock(int doc, int end) {
         while (doc < end && passes(doc >> DocTable.BLOCK_SHIFT) == false) {
             doc = (doc >> DocTable.BLOCK_SHIFT) + 1 << DocTable.BLOCK_SHIFT;
         }
-        return Math.min(doc, end);
+        return doc;
     }
 
     /** Where the run of such blocks ends that {@code doc} is in. */

@@ -27,7 +27,7 @@ final class ScoreExplanation {
     Explanation of(float rel, Explanation inner, float boost) throws IOException {
         BoostSpec spec = formula.spec();
         List<Explanation> product = new ArrayList<>();
-        Explanation relevance = Explanation.match(rel, "relevance, from:", inner);
+        Explanation relevance = Explanation.match(rel, "relevance, computed as below from:", inner);
         product.add(spec.image() == null ? relevance : combined(spec.image(), rel, relevance));
         if (spec.freshness() != null) {
             product.add(freshness(spec.freshness()));
@@ -35,12 +35,12 @@ final class ScoreExplanation {
         for (int i = 0; i < spec.factors().size(); i++) {
             product.add(Explanation.match(
                     leaf.part(new Part(Part.Kind.FACTOR, i), doc),
-                    "factor " + i + ": " + spec.factors().get(i)));
+                    "factor " + i + ", " + spec.factors().get(i)));
         }
         if (boost != 1f) {
             product.add(Explanation.match(boost, "boost of the query, after the rounding to float32"));
         }
-        return Explanation.match(leaf.score(doc, rel), RankBoostQueryBuilder.NAME + ", product of:", product);
+        return Explanation.match(leaf.score(doc, rel), RankBoostQueryBuilder.NAME + ", computed as the product in double, as float32, from:", product);
     }
 
     private Explanation combined(ImageSpec spec, float rel, Explanation relevance) throws IOException {
@@ -49,16 +49,15 @@ final class ScoreExplanation {
         double raw = column.raw(doc);
         Explanation image = Explanation.match(
                 term,
-                "image term, from:",
+                "image term, computed as " + spec.transform() + " from:",
                 Explanation.match(raw, "indexed " + spec.field() + ", " + spec.missing() + " where there is none"),
                 Explanation.match(
                         column.ruled(doc, raw),
-                        spec.ai() == null ? "no rule for AI-generated photos" : "after the rule " + spec.ai()),
-                Explanation.match(term, "after the transform " + spec.transform()));
+                        spec.ai() == null ? "there is no rule for AI-generated photos" : "after the rule: " + spec.ai()));
         String how = spec.mode() == ImageSpec.Mode.ADDITIVE
-                ? "relevance + " + spec.weight() + " * image, of:"
-                : "relevance * (1 - " + spec.weight() + " + " + spec.weight() + " * image), of:";
-        return Explanation.match(spec.combine(rel, term), how, relevance, image);
+                ? "relevance + " + spec.weight() + " * image"
+                : "relevance * (1 - " + spec.weight() + " + " + spec.weight() + " * image)";
+        return Explanation.match(spec.combine(rel, term), "combined, computed as " + how + " from:", relevance, image);
     }
 
     private Explanation freshness(FreshnessSpec spec) throws IOException {
@@ -69,7 +68,7 @@ final class ScoreExplanation {
         }
         return Explanation.match(
                 factor,
-                "freshness, " + spec.curve() + " of:",
+                "freshness, computed as " + spec.curve() + " of the distance from:",
                 Explanation.match((long) created, spec.field() + ", epoch ms"),
                 Explanation.match(spec.origin(), "origin, epoch ms"),
                 Explanation.match(spec.distance(created), "distance in ms, past the offset of " + spec.offset()),

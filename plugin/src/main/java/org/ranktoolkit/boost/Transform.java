@@ -36,6 +36,11 @@ sealed interface Transform {
 
     record Identity() implements Transform {
         @Override
+        public String toString() {
+            return "the score itself";
+        }
+
+        @Override
         public double apply(double x) {
             return x;
         }
@@ -47,6 +52,11 @@ sealed interface Transform {
     }
 
     record Power(double exponent) implements Transform {
+        @Override
+        public String toString() {
+            return "the score to the power of " + exponent;
+        }
+
         @Override
         public double apply(double x) {
             return Math.pow(x, exponent);
@@ -60,6 +70,11 @@ sealed interface Transform {
 
     record Sigmoid(double center, double steepness) implements Transform {
         @Override
+        public String toString() {
+            return "a sigmoid around " + center + " of steepness " + steepness;
+        }
+
+        @Override
         public double apply(double x) {
             return 1.0 / (1.0 + Math.exp(-steepness * (x - center)));
         }
@@ -72,6 +87,11 @@ sealed interface Transform {
 
     /** Points as x0, y0, x1, y1 ...; flat outside them. */
     record Piecewise(List<Double> points) implements Transform {
+        @Override
+        public String toString() {
+            return "lines through " + points;
+        }
+
         static Piecewise parse(String path, Object value) {
             List<?> pairs = Keys.list(path, value, 2, 20);
             double[] points = new double[2 * pairs.size()];
