@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from ranking.cli.scorer import evaluate, export, score, train
+from ranking.cli.scorer import attributes, evaluate, export, score, train
 
 app = typer.Typer(no_args_is_help=True, help="Image quality: score photos, train a scorer, evaluate one.")
 app.command("score")(score.score)
+app.command("attributes")(attributes.attributes)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
