@@ -17,7 +17,7 @@ from typing import Any
 
 from ranking.errors import InputError
 from scorer.model.scorer import HERE, SCORER_FILE, load_scorer
-from scorer.model.tower import CONFIG_FILE, HUB, WEIGHTS_FILE, load_clip
+from scorer.model.tower import CONFIG_FILE, WEIGHTS_FILE, load_clip, model_config
 from scorer.serving.weights import export_weights
 
 
@@ -57,25 +57,11 @@ def _write_tower(spec: str, folder: Path) -> None:
     from safetensors.torch import save_file
 
     model = load_clip(spec)
-    config = {"model_cfg": _model_config(spec), "preprocess_cfg": _plain(model.visual.preprocess_cfg)}
+    config = {"model_cfg": model_config(spec), "preprocess_cfg": _plain(model.visual.preprocess_cfg)}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     weights = {k: v.detach().contiguous().clone() for k, v in model.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE)
     (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for the owner only
-
-
-def _model_config(spec: str) -> dict[str, Any]:
-    import open_clip
-    from open_clip.pretrained import download_pretrained_from_hf
-
-    if spec.startswith(HUB):
-        path = download_pretrained_from_hf(spec.removeprefix(HUB), filename=CONFIG_FILE)
-        found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["model_cfg"]
-        return found
-    known: dict[str, Any] | None = open_clip.get_model_config(spec.partition(":")[0])
-    if known is None:
-        raise InputError(f"open_clip has no configuration of {spec!r}")
-    return known
 
 
 def _plain(preprocess: dict[str, Any]) -> dict[str, Any]:

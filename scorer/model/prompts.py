@@ -86,7 +86,7 @@ def load_prompts(spec: str, pairs: dict[str, tuple[str, str]] | None = None) -> 
     texts = [text for pair in pairs.values() for text in pair]
     _check_words(spec, texts)
     model = load_clip(spec)
-    if _is_blank(model):
+    if is_blank(model):
         raise NoTextSide(f"tower {spec!r} has no text side")
     embedded = embed_texts(model, spec, texts).reshape(len(pairs), 2, -1)
     scale = float(model.logit_scale.detach().exp())
@@ -118,7 +118,8 @@ def scorer_prompts(tower: str, folder: Path) -> Prompts:
     return load_prompts(f"{LOCAL}{folder}" if tower == f"{LOCAL}." else tower)
 
 
-def _is_blank(model: Any) -> bool:
+def is_blank(model: Any) -> bool:
+    """Whether the text side of an open_clip model is nothing but zeros."""
     weights = [
         value
         for name, value in model.named_parameters()
@@ -149,6 +150,7 @@ __all__ = [
     "NoTextSide",
     "Prompts",
     "embed_texts",
+    "is_blank",
     "load_prompts",
     "scorer_prompts",
     "tokenizer_of",

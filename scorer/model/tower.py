@@ -90,6 +90,35 @@ def load_clip(spec: str = COMPACT) -> Any:
     return model
 
 
+def model_config(spec: str) -> dict[str, Any]:
+    """The configuration that open_clip builds a tower and its text side from.
+
+    Raises:
+        InputError: there is none under that name.
+    """
+    import open_clip
+
+    if spec == COMPACT or spec.startswith(LOCAL):
+        path = COMPACT_FOLDER if spec == COMPACT else Path(spec.removeprefix(LOCAL))
+        return _config_in(path / CONFIG_FILE)
+    if spec.startswith(HUB):
+        from open_clip.pretrained import download_pretrained_from_hf
+
+        return _config_in(Path(download_pretrained_from_hf(spec.removeprefix(HUB), filename=CONFIG_FILE)))
+    known: dict[str, Any] | None = open_clip.get_model_config(spec.partition(":")[0])
+    if known is None:
+        raise InputError(f"open_clip has no configuration of {spec!r}")
+    return known
+
+
+def _config_in(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{path} holds no model_cfg: {e}") from e
+    return found
+
+
 def _create(name: str, pretrained: str | None) -> Any:
     import open_clip
 
@@ -183,6 +212,7 @@ __all__ = [
     "embedding_of",
     "load_clip",
     "load_tower",
+    "model_config",
     "new_tower",
     "save_tower",
     "tower_of",
