@@ -159,7 +159,7 @@ def finetune(
             break
     if best == 0:
         raise NoGain(
-            f"no epoch beat the tower as it was: nDCG@5 {epochs[0].ndcg:.4f} on {len(dev.pairs)} held-out pairs",
+            f"no epoch beat the tower as it was: nDCG@5 {epochs[0].ndcg:.4f} on {len(dev.pairs)} pairs",
             hint="lower --image-lr, or give more pairs; nothing was written",
         )
     dual.model.load_state_dict(kept)
@@ -214,7 +214,7 @@ class _Run:
             self._schedule.step()
             with torch.no_grad():
                 model.logit_scale.clamp_(0.0, _LARGEST_SCALE)
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         return float(np.mean(losses))
 
     def measured(self, number: int, loss: float | None, began: float) -> Epoch:
