@@ -113,11 +113,6 @@ def tokenizer_of(spec: str) -> Any:
     )
 
 
-def scorer_prompts(tower: str, folder: Path) -> Prompts:
-    """The prompts of a scorer, of which `tower` is what its scorer.json names and `folder` where it lies."""
-    return load_prompts(f"{LOCAL}{folder}" if tower == f"{LOCAL}." else tower)
-
-
 def is_blank(model: Any) -> bool:
     """Whether the text side of an open_clip model is nothing but zeros."""
     weights = [
@@ -152,6 +147,5 @@ __all__ = [
     "embed_texts",
     "is_blank",
     "load_prompts",
-    "scorer_prompts",
     "tokenizer_of",
 ]

@@ -39,10 +39,11 @@ _KEEP_ALIVE: Final = "5m"
 class Embedder:
     """One tower, ready to embed.
 
-    `version` names the tower's weights; vectors of two versions are never compared.
+    `version` names the tower's weights; vectors of two versions are never compared. `prompts` is None where
+    the tower has no text side; with `need_prompts` that is an error.
     """
 
-    def __init__(self, spec: str = COMPACT, *, threads: int = 1) -> None:
+    def __init__(self, spec: str = COMPACT, *, threads: int = 1, need_prompts: bool = False) -> None:
         torch.set_num_threads(threads)
         self.tower: Tower = load_tower(spec)
         self.version = _version(spec, self.tower)
@@ -51,6 +52,8 @@ class Embedder:
         try:
             self.prompts: Prompts | None = load_prompts(spec)
         except NoTextSide:
+            if need_prompts:
+                raise
             self.prompts = None
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

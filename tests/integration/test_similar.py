@@ -229,3 +229,32 @@ def test_a_new_photo_takes_the_old_ones_embedding_with_it(es, world):
     with pytest.raises(InputError, match="no image embedding"):
         find_similar(es, index, "i001")
     assert "image_embedding_version" not in es.get(index=index, id="i001")["_source"]
+
+
+def test_the_pages_snippets_run(es, market, monkeypatch):
+    """docs/similar.md, as a reader would, with a real item in place of ITEM_ID."""
+    import re
+    import shlex
+    from pathlib import Path
+
+    from ranking.settings import get_settings
+
+    index, items, source = market
+    monkeypatch.setenv("RANK_INDEX", index)
+    get_settings.cache_clear()
+    page = (Path(__file__).parents[2] / "docs" / "similar.md").read_text(encoding="utf-8")
+    page = page.replace("ITEM_ID", items[0].item_id).replace(
+        "--photos-root photos", f"--photos-root {source.root}"
+    )
+    ran = 0
+    for block in re.findall(r"^```sh\n(.*?)^```", page, flags=re.M | re.S):
+        for line in block.splitlines():
+            words = shlex.split(line)[1:]
+            if words[0] == "similar" or (words[:2] == ["scorer", "embed"] and "--tower" not in words):
+                done = CliRunner().invoke(full_app(), words)
+                assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception}"
+                ran += 1
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S)
+    exec(compile(code.replace('"items"', repr(index)), "similar.md", "exec"), {})
+    get_settings.cache_clear()
+    assert ran == 4

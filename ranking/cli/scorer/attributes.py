@@ -10,12 +10,10 @@ import typer
 
 from ranking.cli import _output as out
 from ranking.cli._output import Format, FormatOption
-from ranking.cli.scorer._options import HeadOption, ModelOption
+from ranking.cli.scorer._options import ModelOption
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from scorer.model.prompts import Prompts
 
 
 class Source(StrEnum):
@@ -31,7 +29,6 @@ def attributes(
         list[Path], typer.Argument(metavar="PHOTO...", help="Photos: any format that Pillow reads.")
     ],
     model: ModelOption = "compact",
-    head: HeadOption = None,
     source: Annotated[
         Source,
         typer.Option(
@@ -54,7 +51,7 @@ def attributes(
     reader: _Prompted | None = None
     if source is not Source.statistics:
         try:
-            reader = _Prompted(model, head)
+            reader = _Prompted(model)
         except NoTextSide as e:
             if source is Source.prompts:
                 raise
@@ -85,23 +82,17 @@ def attributes(
 
 
 class _Prompted:
-    """Attributes from the model's embedding."""
+    """Attributes from the tower's embedding, as `rank-cli scorer embed` writes them."""
 
-    def __init__(self, model: str, head: Path | None) -> None:
-        from scorer.model.prompts import load_prompts, scorer_prompts
-        from scorer.model.scorer import load_scorer
-        from scorer.model.tower import COMPACT, COMPACT_FOLDER
+    def __init__(self, model: str) -> None:
+        from scorer.model.scorer import tower_named
+        from scorer.similar.embedder import Embedder
 
-        self._scorer = load_scorer(model, head=head)
-        folder = COMPACT_FOLDER if model == COMPACT else Path(model)
-        self._prompts: Prompts = (
-            load_prompts(model) if head is not None else scorer_prompts(self._scorer.config.tower, folder)
-        )
+        self._embedder = Embedder(tower_named(model), need_prompts=True)
 
     def values(self, image: Image.Image) -> Any:
-        import torch
+        from scorer.model.photo import preprocess
 
-        pixels = torch.from_numpy(self._scorer.preprocess(image))[None]
-        with torch.inference_mode():
-            _, embedding = self._scorer.score_and_embed(pixels)
-        return self._prompts.attributes(embedding.numpy())[0]
+        pixels = preprocess(image, self._embedder.tower.image_size)[None]
+        assert self._embedder.prompts is not None
+        return self._embedder.prompts.attributes(self._embedder.embed(pixels))[0]

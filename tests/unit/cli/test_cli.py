@@ -12,7 +12,7 @@ import pytest
 
 from docs.reference import TARGET, commands, reference
 
-HEAVY = ("torch", "locust", "apache_beam", "tritonclient", "open_clip", "faststream")
+HEAVY = ("torch", "onnx", "onnxruntime", "locust", "apache_beam", "tritonclient", "open_clip", "faststream")
 
 
 def rank_cli(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

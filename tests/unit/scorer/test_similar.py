@@ -310,6 +310,25 @@ def test_the_command_refuses_a_photo_on_both_sides_and_a_full_folder(tower, phot
     assert HERE == "local-dir:."
 
 
+def test_the_command_trains_and_prints_before_and_after(tower, photos, tmp_path):
+    folder, pairs = photos
+    for name, part in (("train", pairs[:120]), ("test", pairs[120:])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(p.model_dump_json() for p in part))
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write("\nnot json\n")
+    words = ["scorer", "finetune", "--photos", str(folder), "--pairs", str(tmp_path / "train.jsonl")]
+    words += ["--test", str(tmp_path / "test.jsonl"), "--out", str(tmp_path / "run"), "--tower", tower]
+    words += ["--epochs", "8", "--batch", "8", "--image-lr", "2e-3", "--text-lr", "2e-3", "--format", "json"]
+    done = CliRunner().invoke(full_app(), words)
+    assert done.exit_code == 0, done.exception
+    found = json.loads(done.stdout)
+    assert found["test_nDCG@5_after"] > found["test_nDCG@5_before"]
+    assert found["test_gain_low"] <= found["test_gain"] <= found["test_gain_high"]
+    assert found["n_queries"] == 40
+    assert "1 lines skipped; first line 121: not JSON" in done.stderr
+    assert "epoch 0: before, nDCG@5" in done.stderr
+
+
 def test_simulated_titles_name_class_and_colour(tmp_path):
     for category, colour in (("dress", "red"), ("hat", "blue")):
         (tmp_path / "photos" / category).mkdir(parents=True)

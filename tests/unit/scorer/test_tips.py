@@ -230,3 +230,22 @@ def test_attributes_fall_back_to_statistics_and_say_so(files):
     good, dark = found["photos"]
     assert good["brightness"] > dark["brightness"] + 0.1
     assert set(good) == {"photo", *ATTRIBUTES, "error"}
+
+
+def test_attributes_of_a_tower_with_a_text_side_are_the_prompts(clip_folder, files):
+    from scorer.model.photo import read_photo
+
+    model, folder = clip_folder
+    words = ["scorer", "attributes", files[0], "--model", f"local-dir:{folder}", "--format", "json"]
+    done = CliRunner().invoke(full_app(), words)
+    assert done.exit_code == 0, done.exception
+    found = json.loads(done.stdout)
+    assert found["source"] == "prompts"
+    x = (torch.from_numpy(read_photo(files[0], 32)).permute(2, 0, 1)[None] / 255 - 0.5) / 0.5
+    with torch.inference_mode():
+        e = torch.nn.functional.normalize(model.encode_image(x) + model.encode_image(x.flip(3)), dim=1)
+    expected = load_prompts(f"local-dir:{folder}").attributes(e.numpy())[0]
+    got = [found["photos"][0][name] for name in ATTRIBUTES]
+    np.testing.assert_allclose(got, expected, atol=1e-3)
+    told = CliRunner().invoke(full_app(), ["scorer", "attributes", files[0], "--source", "prompts"])
+    assert isinstance(told.exception, NoTextSide)
