@@ -132,7 +132,11 @@ def load_into(exported: Exported, triton_url: str | None = None, *, timeout_s: f
                 hint = (
                     f"is {exported.folder.parent} the server's repository? See `rank-cli stack logs triton`"
                 )
-            raise ServerError(ENGINE, f"the model was not loaded: {message}", hint=hint) from e
+            if "unable to find backend library" in message:
+                hint = (
+                    "this server lacks that backend: export with --backend python-onnx, or use NVIDIA's image"
+                )
+            raise ServerError(ENGINE, f"the model was not loaded: {message.strip()}", hint=hint) from e
     finally:
         server.close()
     return _wait_for(exported.model_version, probe.url, timeout_s)
