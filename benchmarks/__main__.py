@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("boost", "replay", "measures", "capture", "offpolicy", "ab", "report", "ingest")
+NAMES = ("boost", "replay", "measures", "capture", "offpolicy", "ab", "report", "ingest", "export", "similar")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -21,7 +21,7 @@ from marketplace.labels import read_labels
 from marketplace.market import Marketplace
 from marketplace.queries import make_queries, read_lengths
 from marketplace.times import draw_created_ms, draw_updated_ms
-from marketplace.titles import draw_listing
+from marketplace.titles import draw_listing, garment_class
 from ranking import fields
 from ranking.errors import InputError
 
@@ -120,6 +120,43 @@ def _read_photos(
     if not photos:
         raise InputError(f"{folder}: none of its {len(paths)} photos can be read, {problems[-1]}")
     return sorted(photos, key=lambda photo: photo.key)
+
+
+def simulated_titles(
+    photos_dir: Path, under: str = "", *, advance: Callable[[int], object] | None = None
+) -> tuple[list[dict[str, object]], list[str]]:
+    """Image-title pairs for photos that have no titles: the centre's colour and the word for the class.
+
+    Args:
+        photos_dir: folder that images are named from.
+        under: only photos below this subfolder.
+        advance: told after each photo.
+
+    Returns:
+        Rows {image, title, labels: {category, colour}, simulated: true}, in the order of their names, and
+        the photos that cannot be read.
+
+    Raises:
+        InputError: there is no photo.
+    """
+    problems: list[str] = []
+
+    def progress(_done: int, _wanted: int) -> None:
+        if advance is not None:
+            advance(1)
+
+    found = _read_photos(photos_dir / under, None, 0, problems, progress)
+    prefix = f"{under.strip('/')}/" if under.strip("/") else ""
+    rows: list[dict[str, object]] = [
+        {
+            "image": prefix + photo.key,
+            "title": f"{photo.colour} {garment_class(photo.category).words[0]}",
+            "labels": {"category": photo.category, "colour": photo.colour},
+            "simulated": True,
+        }
+        for photo in found
+    ]
+    return rows, problems
 
 
 def _match_labels(qualities: Mapping[str, float], photos: Sequence[_Photo]) -> dict[str, float]:

@@ -20,6 +20,7 @@ IMAGE_SCORE_VERSION: Final = "image_score_version"
 IMAGE_SCORED_AT: Final = "image_scored_at"
 IMAGE_ATTRIBUTES: Final = "image_attributes"  # object of floats; each name says its direction
 IMAGE_EMBEDDING: Final = "image_embedding"
+IMAGE_EMBEDDING_VERSION: Final = "image_embedding_version"  # which tower made it; others do not compare
 AI_GENERATED: Final = "ai_generated"  # {probability, source}
 AI_PROBABILITY: Final = "ai_generated.probability"
 

@@ -26,7 +26,17 @@ TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 # Those that every run of the integration tests meets; then those that only `make it8` adds. Not lint_traps:
 # the traps are those of version 9, and 8.19 refuses some of the bodies (named functions) outright.
 QUICK = ("parity", "templates", "features", "boost", "replay_live")
-MORE = ("publication", "topk", "templates_history", "migrate", "pipeline", "item_update", "secure", "roles")
+MORE = (
+    "publication",
+    "topk",
+    "templates_history",
+    "migrate",
+    "pipeline",
+    "item_update",
+    "secure",
+    "roles",
+    "similar_search",
+)
 RANK_CLI = ("-c", "from ranking.cli import main; main()")
 
 

@@ -38,6 +38,7 @@ def full_app() -> typer.Typer:
         replay,
         scorer,
         search,
+        similar,
         stack,
         templates,
     )
@@ -45,6 +46,7 @@ def full_app() -> typer.Typer:
     app.command("demo")(demo.demo)
     app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
+    app.command("similar")(similar.similar)
     boost.app.command("plan-execution")(plan.plan_execution)
     for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

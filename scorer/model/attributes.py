@@ -17,6 +17,9 @@ from torch import Tensor
 
 from scorer.model.statistics import NAMES, image_statistics
 
+SIZE: Final = (
+    128  # pixels a side at which attributes are measured, whatever the model: sharpness depends on it
+)
 ATTRIBUTES: Final = ("brightness", "cleanness", "colorfulness", "contrast", "sharpness")
 _DETAIL: Final = (math.log(0.003), math.log(0.06))  # mean absolute Laplacian that is 0 and 1
 
@@ -25,7 +28,7 @@ def image_attributes(pixels: Tensor) -> Tensor:
     """Attributes of each photo.
 
     Args:
-        pixels: uint8 RGB, shape (n, height, width, 3), the model's input.
+        pixels: uint8 RGB, shape (n, height, width, 3); only values of one size compare: use `SIZE`.
 
     Returns:
         float32 in [0, 1], shape (n, 5), columns in the order of `ATTRIBUTES`.
@@ -46,4 +49,4 @@ def image_attributes(pixels: Tensor) -> Tensor:
     return torch.stack(columns, dim=1).clamp(0.0, 1.0)
 
 
-__all__ = ["ATTRIBUTES", "image_attributes"]
+__all__ = ["ATTRIBUTES", "SIZE", "image_attributes"]

@@ -162,6 +162,15 @@ def load_scorer(model: str | Path = COMPACT, *, head: Path | None = None, device
     return scorer.to(device).eval().requires_grad_(False)
 
 
+def tower_named(model: str | Path = COMPACT) -> str:
+    """The tower of a model, as `load_tower` takes it: "compact", a scorer folder, or a tower itself."""
+    folder = COMPACT_FOLDER if model == COMPACT else Path(model)
+    if not (folder / SCORER_FILE).is_file():
+        return str(model)
+    named = _read_config(folder).tower
+    return f"local-dir:{folder}" if named == HERE else named
+
+
 def _read_config(folder: Path) -> ScorerConfig:
     path = folder / SCORER_FILE
     try:
@@ -196,4 +205,4 @@ def _version(scorer: ImageScorer, tower: Tower) -> str:
     return f"{scorer.config.name}-{digest.hexdigest()[:8]}"
 
 
-__all__ = ["HEAD_FILE", "HERE", "SCORER_FILE", "ImageScorer", "ScorerConfig", "load_scorer"]
+__all__ = ["HEAD_FILE", "HERE", "SCORER_FILE", "ImageScorer", "ScorerConfig", "load_scorer", "tower_named"]

@@ -108,6 +108,7 @@ class ScoreClient:
         self._on_wait = on_wait
         self._local = threading.local()
         self._config: dict[str, Any] | None = None
+        self._number: str | None = None  # Triton's version of a model whose answers do not name the weights
 
     def _channel(self) -> InferenceServerClient:
         channel: InferenceServerClient | None = getattr(self._local, "channel", None)
@@ -164,16 +165,21 @@ class ScoreClient:
 
         image = grpc.InferInput(IMAGE_INPUT, list(images.shape), "UINT8")
         image.set_data_from_numpy(np.ascontiguousarray(images))
+        wanted = [SCORE_OUTPUT, VERSION_OUTPUT] if self._answers_with_version else [SCORE_OUTPUT]
         result = self._channel().infer(
             self.model_name,
             [image],
-            outputs=[grpc.InferRequestedOutput(SCORE_OUTPUT), grpc.InferRequestedOutput(VERSION_OUTPUT)],
+            outputs=[grpc.InferRequestedOutput(name) for name in wanted],
             priority=self._priority,
             timeout=int(self._deadline_s * 1e6),  # the server drops what nobody waits for, in µs
             client_timeout=self._deadline_s,
         )
         scores = np.asarray(result.as_numpy(SCORE_OUTPUT), dtype=np.float32).reshape(-1)
-        versions = {bytes(v).decode() for v in result.as_numpy(VERSION_OUTPUT).reshape(-1)}
+        versions = (
+            {bytes(v).decode() for v in result.as_numpy(VERSION_OUTPUT).reshape(-1)}
+            if self._answers_with_version
+            else {self._configured_version(str(result.get_response().model_version))}
+        )
         if len(scores) != len(images) or len(versions) != 1:
             raise ServerError(ENGINE, f"{len(images)} images were sent and {len(scores)} scores came back")
         return Scored(scores, versions.pop())
@@ -255,6 +261,20 @@ class ScoreClient:
             )
             self._config = dict(answer["config"])
         return self._config
+
+    @property
+    def _answers_with_version(self) -> bool:
+        """Not so for TensorRT, which has no strings."""
+        outputs = self.config().get("output")
+        return outputs is None or any(output["name"] == VERSION_OUTPUT for output in outputs)
+
+    def _configured_version(self, number: str) -> str:
+        """The weights that the configuration names, read again once another number of the model answers."""
+        if number != self._number:
+            if self._number is not None:
+                self._config = None
+            self._number = number
+        return self.model_version
 
     @property
     def image_size(self) -> int:

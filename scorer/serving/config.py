@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from scorer.serving.names import IMAGE_INPUT, MODEL_NAME, SCORE_OUTPUT, VERSION_OUTPUT, VERSION_PARAMETER
+from scorer.serving.names import (
+    EMBEDDING_OUTPUT,
+    IMAGE_INPUT,
+    MODEL_NAME,
+    SCORE_OUTPUT,
+    VERSION_OUTPUT,
+    VERSION_PARAMETER,
+)
 from scorer.serving.weights import Precision
 
+Backend = Literal["python", "onnxruntime", "tensorrt"]  # Triton's own names
 Device = Literal["cpu", "gpu"]
 PRIORITY_LEVELS: Final = 2  # 1 online, 2 backfill
 
@@ -38,22 +46,49 @@ class ServingOptions:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
 
 
-def config_pbtxt(*, size: int, model_version: str, options: ServingOptions) -> str:
+def config_pbtxt(
+    *,
+    size: int,
+    model_version: str,
+    options: ServingOptions,
+    backend: Backend = "python",
+    embed_dim: int | None = None,
+) -> str:
     """The configuration of a model that takes `size` x `size` photos.
 
     A backfill's requests wait behind every online one. A request may bring its own queue timeout, after
     which the server drops it instead of computing what nobody waits for.
+
+    Args:
+        size: side of the square input, in pixels.
+        model_version: version of the weights.
+        options: batching and device.
+        backend: which of Triton's backends runs it. TensorRT has no strings, so there the version is told
+            by the configuration alone.
+        embed_dim: length of the embedding, where the model puts it out.
     """
+    outputs = [f'{{ name: "{SCORE_OUTPUT}" data_type: TYPE_FP32 dims: [ 1 ] }}']
+    if embed_dim is not None:
+        outputs.append(f'{{ name: "{EMBEDDING_OUTPUT}" data_type: TYPE_FP32 dims: [ {embed_dim} ] }}')
+    if backend != "tensorrt":
+        outputs.append(f'{{ name: "{VERSION_OUTPUT}" data_type: TYPE_STRING dims: [ 1 ] }}')
+    listed = ",\n  ".join(outputs)
+    parameters = {VERSION_PARAMETER: model_version, "precision": options.precision} | _threads(
+        backend, options
+    )
+    told = "\n".join(
+        f'parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}'
+        for key, value in parameters.items()
+    )
     return f"""\
 name: "{MODEL_NAME}"
-backend: "python"
+backend: "{backend}"
 max_batch_size: {options.max_batch_size}
 input [
   {{ name: "{IMAGE_INPUT}" data_type: TYPE_UINT8 dims: [ {size}, {size}, 3 ] }}
 ]
 output [
-  {{ name: "{SCORE_OUTPUT}" data_type: TYPE_FP32 dims: [ 1 ] }},
-  {{ name: "{VERSION_OUTPUT}" data_type: TYPE_STRING dims: [ 1 ] }}
+  {listed}
 ]
 version_policy {{ latest {{ num_versions: 1 }} }}
 instance_group [
@@ -79,10 +114,18 @@ model_warmup [
     }}
   }}
 ]
-parameters {{ key: "{VERSION_PARAMETER}" value: {{ string_value: "{model_version}" }} }}
-parameters {{ key: "precision" value: {{ string_value: "{options.precision}" }} }}
-parameters {{ key: "threads" value: {{ string_value: "{options.threads}" }} }}
+{told}
 """
 
 
-__all__ = ["PRIORITY_LEVELS", "Device", "ServingOptions", "config_pbtxt"]
+def _threads(backend: Backend, options: ServingOptions) -> dict[str, str]:
+    match backend:
+        case "python":
+            return {"threads": str(options.threads)}
+        case "onnxruntime":
+            return {"intra_op_thread_count": str(options.threads), "inter_op_thread_count": "1"}
+        case "tensorrt":
+            return {}
+
+
+__all__ = ["PRIORITY_LEVELS", "Backend", "Device", "ServingOptions", "config_pbtxt"]

@@ -14,6 +14,7 @@ import filecmp
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -37,6 +38,19 @@ class Exported:
     model_version: str  # of the weights
     changed: bool  # False where the same was there already
 
+    @property
+    def version_folder(self) -> Path:
+        """The folder of this version, such as models/image_score/3."""
+        return self.folder / str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What goes beside the files of one version."""
+
+    config: str  # config.pbtxt
+    model_version: str  # of the weights
+
 
 def write_repository(
     path: Path, model_name: str = "compact", *, options: ServingOptions | None = None
@@ -49,25 +63,41 @@ def write_repository(
         options: batching and device.
     """
     options = options or ServingOptions()
-    folder = path / MODEL_NAME
-    path.mkdir(parents=True, exist_ok=True)
-    # Beside the repository, not in it: a server that polls would take a half-written folder for a model.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as temporary:
-        draft = Path(temporary) / "draft"
-        (draft / "weights").mkdir(parents=True)
+
+    def write(draft: Path) -> Draft:
+        (draft / "weights").mkdir()
         model = export_weights(model_name, draft / "weights")
         model_version = served_version(model.version, options.precision)
         source = resources.files("scorer.serving") / "triton_model.py"
         (draft / "model.py").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
         config = config_pbtxt(size=model.image_size, model_version=model_version, options=options)
+        return Draft(config, model_version)
 
+    return place(path, write)
+
+
+def place(path: Path, write: Callable[[Path], Draft]) -> Exported:
+    """Put what `write` writes into the repository at `path`, whole, as the next version.
+
+    Args:
+        path: the repository; made if missing.
+        write: fills the empty folder it is given with one version's files. Where it raises, the repository
+            stays as it was.
+    """
+    folder = path / MODEL_NAME
+    path.mkdir(parents=True, exist_ok=True)
+    # Beside the repository, not in it: a server that polls would take a half-written folder for a model.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as temporary:
+        draft = Path(temporary) / "draft"
+        draft.mkdir()
+        written = write(draft)
         latest = _latest(folder)
-        if latest is not None and _same(folder, latest, draft, config):
-            return Exported(folder, latest, model_version, changed=False)
+        if latest is not None and _same(folder, latest, draft, written.config):
+            return Exported(folder, latest, written.model_version, changed=False)
         number = (latest or 0) + 1
         whole = Path(temporary) / MODEL_NAME
         whole.mkdir()
-        (whole / "config.pbtxt").write_text(config, encoding="utf-8")
+        (whole / "config.pbtxt").write_text(written.config, encoding="utf-8")
         draft.rename(whole / str(number))
         if folder.exists():
             (whole / str(number)).rename(folder / str(number))
@@ -76,7 +106,7 @@ def write_repository(
             whole.rename(folder)
     for old in _numbers(folder)[:-KEPT_VERSIONS]:
         shutil.rmtree(folder / str(old))
-    return Exported(folder, number, model_version, changed=True)
+    return Exported(folder, number, written.model_version, changed=True)
 
 
 def load_into(exported: Exported, triton_url: str | None = None, *, timeout_s: float = 120.0) -> ScoreClient:
@@ -102,7 +132,11 @@ def load_into(exported: Exported, triton_url: str | None = None, *, timeout_s: f
                 hint = (
                     f"is {exported.folder.parent} the server's repository? See `rank-cli stack logs triton`"
                 )
-            raise ServerError(ENGINE, f"the model was not loaded: {message}", hint=hint) from e
+            if "unable to find backend library" in message:
+                hint = (
+                    "this server lacks that backend: export with --backend python-onnx, or use NVIDIA's image"
+                )
+            raise ServerError(ENGINE, f"the model was not loaded: {message.strip()}", hint=hint) from e
     finally:
         server.close()
     return _wait_for(exported.model_version, probe.url, timeout_s)
@@ -144,10 +178,16 @@ def _same(folder: Path, latest: int, draft: Path, config: str) -> bool:
         same_config = (folder / "config.pbtxt").read_text(encoding="utf-8") == config
     except OSError:
         return False
-    files = [entry.relative_to(draft) for entry in draft.rglob("*") if entry.is_file()]
-    return same_config and all(
-        (there / name).is_file() and filecmp.cmp(there / name, draft / name, shallow=False) for name in files
+    files = {entry.relative_to(draft) for entry in draft.rglob("*") if entry.is_file()}
+    held = {entry.relative_to(there) for entry in there.rglob("*") if entry.is_file()}
+    return (
+        same_config
+        and files == held
+        and all(
+            (there / name).is_file() and filecmp.cmp(there / name, draft / name, shallow=False)
+            for name in files
+        )
     )
 
 
-__all__ = ["Exported", "load_into", "write_repository"]
+__all__ = ["Draft", "Exported", "load_into", "place", "write_repository"]

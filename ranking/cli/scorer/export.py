@@ -1,9 +1,10 @@
-"""`rank-cli scorer export`: a model into a Triton repository."""
+"""`rank-cli scorer export`: a model in the format of another runtime."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,32 +12,131 @@ from ranking.cli import _output as out
 from ranking.cli._output import Format, FormatOption
 from ranking.cli.scorer._options import ModelOption
 
+if TYPE_CHECKING:
+    from scorer.serving import Exported, ServingOptions
+
+
+class Backend(StrEnum):
+    """What the model is written for."""
+
+    python = "python"
+    onnx = "onnx"
+    python_onnx = "python-onnx"
+    tensorrt = "tensorrt"
+    open_clip = "open-clip"
+
+
+class Device(StrEnum):
+    """Where the server computes."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class Precision(StrEnum):
+    """Of the weights."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
 
 def export(
     to: Annotated[
-        Path | None, typer.Option("--to", help="Triton model repository; the local stack's by default.")
+        Path | None,
+        typer.Option(
+            "--to", help="Triton model repository, the local stack's by default; for open-clip a new folder."
+        ),
     ] = None,
     model: ModelOption = "compact",
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            "--backend",
+            help="python (torch), onnx (Triton's onnxruntime backend), python-onnx (onnxruntime in the "
+            "Python backend), tensorrt, or open-clip (a local-dir: folder).",
+        ),
+    ] = Backend.python,
+    device: Annotated[
+        Device | None, typer.Option("--device", help="Where the server computes; tensorrt: gpu, else cpu.")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="float32, or bfloat16 (python and tensorrt).")
+    ] = Precision.float32,
+    max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Photos in one batch at most.")] = 32,
+    instances: Annotated[
+        int, typer.Option("--instances", min=1, help="Copies of the model in the server.")
+    ] = 1,
     load: Annotated[bool, typer.Option("--load", help="Also have the running Triton load it.")] = False,
     format: FormatOption = Format.table,
 ) -> None:
-    """Write a model into a Triton model repository: weights, config.pbtxt, warm-up.
+    """Write a model for another runtime: a Triton repository, or a folder that open_clip loads.
 
-    Example: rank-cli scorer export --model compact --load
+    A Triton repository gets weights, config.pbtxt and warm-up, as its next version. What is written as ONNX
+    is first run by onnxruntime beside torch, and refused where a score differs by more than 0.001.
+
+    Example: rank-cli scorer export --backend python-onnx --load
     """
+    from ranking.errors import InputError
     from ranking.settings import get_settings
-    from scorer.serving import load_into, write_repository
+    from scorer.export.repository import PLAN_SCRIPT
+    from scorer.serving import ServingOptions, load_into
 
-    exported = write_repository(to or get_settings().state_dir / "triton" / "models", model)
+    if backend is Backend.open_clip:
+        if to is None or load:
+            raise InputError(
+                "--backend open-clip writes a folder of its own", hint="name it with --to; leave out --load"
+            )
+        _open_clip(model, to, format)
+        return
+    where = device or (Device.gpu if backend is Backend.tensorrt else Device.cpu)
+    options = ServingOptions(
+        device=where.value, precision=precision.value, max_batch_size=max_batch, instances=instances
+    )
+    exported = _repository(
+        to or get_settings().state_dir / "triton" / "models", model, backend.value, options
+    )
     if load:
+        if backend is Backend.tensorrt and not exported.version_folder.joinpath("model.plan").is_file():
+            raise InputError(
+                f"{exported.version_folder} has no model.plan, so Triton cannot load it",
+                hint=f"run {exported.version_folder / PLAN_SCRIPT} on that server's GPU, then this again",
+            )
         load_into(exported)
     row = {
         "folder": str(exported.folder),
         "version": exported.number,
+        "backend": backend.value,
         "model_version": exported.model_version,
         "written": exported.changed,
         "loaded": load,
     }
+    if format is Format.json:
+        out.as_json(row)
+    else:
+        out.table([row])
+    if backend is Backend.tensorrt:
+        out.note(
+            f"run {exported.version_folder / PLAN_SCRIPT} on the GPU that will serve: it makes model.plan"
+        )
+
+
+def _repository(path: Path, model: str, backend: str, options: ServingOptions) -> Exported:
+    match backend:
+        case "onnx" | "python-onnx" | "tensorrt":
+            from scorer.export import write_onnx_repository
+
+            return write_onnx_repository(path, model, backend=backend, options=options)
+        case _:
+            from scorer.serving import write_repository
+
+            return write_repository(path, model, options=options)
+
+
+def _open_clip(model: str, folder: Path, format: Format) -> None:
+    from scorer.export import write_open_clip_folder
+
+    version = write_open_clip_folder(model, folder)
+    row = {"folder": str(folder), "tower": f"local-dir:{folder}", "model_version": version}
     if format is Format.json:
         out.as_json(row)
     else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ranking.cli import _output as out
 from ranking.cli._output import Format, FormatOption
 from ranking.cli.scorer._options import DeviceOption, HeadOption, ModelOption
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from scorer.model.tips import Hero, Measured
 
 
 def score(
@@ -19,40 +24,97 @@ def score(
     model: ModelOption = "compact",
     head: HeadOption = None,
     device: DeviceOption = "cpu",
+    tips: Annotated[
+        bool, typer.Option("--tips", help="Also: what to change on each photo, and which to show first.")
+    ] = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Score photos: 0 is poor, 1 is good.
 
-    A photo that cannot be read has an empty score and its error; the exit code is then 1.
+    A photo that cannot be read has an empty score and its error; the exit code is then 1. With --tips the
+    photos are taken as those of one item: each gets what was measured and what to change, and the best is
+    suggested as the first to show.
 
-    Example: rank-cli scorer score front.jpg back.jpg --format json
+    Example: rank-cli scorer score front.jpg back.jpg --tips
     """
     from scorer.model.photo import PhotoError, open_photo
     from scorer.model.scorer import load_scorer
 
     scorer = load_scorer(model, head=head, device=device)
-    rows: list[dict[str, object]] = []
+    advice = _Advice() if tips else None
+    rows: list[dict[str, Any]] = []
     with out.progress("photos scored", len(photos)) as advance:
         for path in photos:
-            row: dict[str, object] = {
+            row: dict[str, Any] = {
                 "photo": str(path),
                 "score": None,
                 "model_version": scorer.version,
                 "error": None,
             }
             try:
-                row["score"] = round(
-                    float(scorer.score_images([open_photo(path, size=scorer.image_size)])[0]), 4
-                )
+                image = open_photo(path, size=None if tips else scorer.image_size)
+                row["score"] = round(float(scorer.score_images([image])[0]), 4)
+                if advice:
+                    advice.add(image)
             except PhotoError as e:
                 row["error"] = str(e)
+                if advice:
+                    advice.add(None)
             rows.append(row)
             advance(1)
+    failed = any(row["error"] for row in rows)
     if format is Format.json:
-        out.as_json({"model_version": scorer.version, "photos": rows})
+        extra = advice.as_json(rows) if advice else {}
+        out.as_json({"model_version": scorer.version, "photos": rows} | extra)
     else:
-        failed = any(row["error"] for row in rows)
-        shown = rows if failed else [{k: v for k, v in row.items() if k != "error"} for row in rows]
-        out.table(shown, right=["score"])
-    if any(row["error"] for row in rows):
+        out.table(
+            rows if failed else [{k: v for k, v in row.items() if k != "error"} for row in rows],
+            right=["score"],
+        )
+        if advice:
+            advice.print(rows)
+    if failed:
         raise typer.Exit(1)
+
+
+class _Advice:
+    """Tips and hero of the photos as they are read."""
+
+    def __init__(self) -> None:
+        self._measured: list[Measured | None] = []
+
+    def add(self, image: Image.Image | None) -> None:
+        from scorer.model.tips import measure
+
+        self._measured.append(None if image is None else measure(image))
+
+    def as_json(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Puts the tips into the rows; the hero apart."""
+        from scorer.model.tips import as_rows, tips_for
+
+        for row, measured in zip(rows, self._measured, strict=True):
+            row["tips"] = as_rows(tips_for(measured)) if measured else []
+        hero = self._hero(rows)
+        if hero is None:
+            return {"hero": None}
+        return {"hero": {"photo": rows[hero.index]["photo"], "score": hero.score, "reason": hero.reason}}
+
+    def print(self, rows: list[dict[str, Any]]) -> None:
+        from scorer.model.tips import furthest_from_good, tips_for
+
+        for row, measured in zip(rows, self._measured, strict=True):
+            if measured is None:
+                continue
+            found = tips_for(measured)
+            out.raw(f"\n{row['photo']}")
+            for tip in found:
+                out.raw(f"  - {tip.sentence}")
+            if not found:
+                out.raw(f"  nothing measured is beyond its limit; {furthest_from_good(measured)}")
+        if hero := self._hero(rows):
+            out.raw(f"\nshow {rows[hero.index]['photo']} first: {hero.reason}")
+
+    def _hero(self, rows: list[dict[str, Any]]) -> Hero | None:
+        from scorer.model.tips import suggest_hero
+
+        return suggest_hero([row["score"] for row in rows], self._measured)

@@ -12,7 +12,10 @@ import pytest
 
 from docs.reference import TARGET, commands, reference
 
-HEAVY = ("torch", "locust", "apache_beam", "tritonclient", "open_clip", "faststream", "openai", "textblob")
+HEAVY = (
+    *("torch", "onnx", "onnxruntime", "locust", "apache_beam", "tritonclient", "open_clip", "faststream"),
+    *("openai", "textblob"),
+)
 
 
 def rank_cli(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 """The client over a channel that plays a failing server; the real server is in tests/integration."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -165,3 +166,31 @@ def test_another_shape_or_type_is_refused_before_it_is_sent(channel, images):
     with pytest.raises(InputError, match=r"uint8 \[n, 8, 8, 3\]"):
         ScoreClient("x:1").score(images)
     assert channel.requests == []
+
+
+class Silent(Channel):
+    """As TensorRT: answers without a version; `number` is Triton's version of the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.number, self.weights = 1, "w1"
+
+    def infer(self, model, inputs, *, outputs, **options):
+        assert [output.name() for output in outputs] == ["score"]
+        answer = super().infer(model, inputs, **options)
+        answer.get_response = lambda: SimpleNamespace(model_version=str(self.number))
+        return answer
+
+    def get_model_config(self, *_, **__):
+        config = super().get_model_config()["config"] | {"output": [{"name": "score"}]}
+        config["parameters"] = {"model_version": {"string_value": self.weights}}
+        return {"config": config}
+
+
+def test_a_model_that_does_not_name_its_weights_has_those_of_its_configuration(monkeypatch):
+    silent = Silent()
+    monkeypatch.setattr(ScoreClient, "_channel", lambda self: silent)
+    client = ScoreClient("x:1")
+    assert client.score(photos(255)).model_version == "w1"
+    silent.number, silent.weights = 2, "w2"  # reloaded
+    assert client.score(photos(255)).model_version == "w2"

@@ -1,0 +1,102 @@
+"""Triton repositories over the ONNX file: for its onnxruntime and TensorRT backends, or in Python.
+
+    onnx          models/image_score/1/model.onnx    Triton's onnxruntime backend, CPU or GPU
+    python-onnx   ... and model.py                   onnxruntime inside the Python backend
+    tensorrt      models/image_score/1/model.onnx    with build_plan.sh, which makes model.plan from it on
+                                                     the GPU that will serve it; a plan fits no other kind
+
+Same layout, batching, priorities and names as the Python backend's (`scorer.serving`), so the client does
+not see which one answers.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal
+
+from ranking.errors import InputError
+from scorer.serving.config import Backend, ServingOptions, config_pbtxt
+from scorer.serving.repository import Draft, Exported, place
+from scorer.serving.weights import served_version
+
+OnnxBackend = Literal["onnx", "python-onnx", "tensorrt"]
+ONNX_FILE: Final = "model.onnx"  # the names that Triton's backends look for
+PLAN_SCRIPT: Final = "build_plan.sh"
+_TRITON: Final[dict[OnnxBackend, Backend]] = {
+    "onnx": "onnxruntime",
+    "python-onnx": "python",
+    "tensorrt": "tensorrt",
+}
+
+
+def write_onnx_repository(
+    path: Path,
+    model_name: str = "compact",
+    *,
+    backend: OnnxBackend = "onnx",
+    options: ServingOptions | None = None,
+) -> Exported:
+    """Write a model as ONNX into the repository at `path`, as its latest version.
+
+    Args:
+        path: the repository; made if missing.
+        model_name: "compact", or a scorer folder.
+        backend: who runs it.
+        options: batching and device. bfloat16 is for TensorRT alone; TensorRT always runs on a GPU.
+
+    Raises:
+        InputError: options that the backend does not have, or what `write_onnx` raises.
+    """
+    options = options or ServingOptions(device="gpu" if backend == "tensorrt" else "cpu")
+    if backend == "tensorrt" and options.device == "cpu":
+        raise InputError("TensorRT needs a GPU", hint="use --backend onnx on a CPU")
+    if backend != "tensorrt" and options.precision != "float32":
+        raise InputError(f"an ONNX file is written in float32, not {options.precision}")
+
+    def write(draft: Path) -> Draft:
+        from scorer.export.onnx_file import write_onnx
+        from scorer.model.scorer import load_scorer
+
+        scorer = load_scorer(model_name)
+        write_onnx(scorer, draft / ONNX_FILE, with_version=backend != "tensorrt")
+        if backend == "python-onnx":
+            source = resources.files("scorer.export") / "triton_model.py"
+            (draft / "model.py").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        if backend == "tensorrt":
+            script = draft / PLAN_SCRIPT
+            script.write_text(plan_script(scorer.image_size, options), encoding="utf-8")
+            script.chmod(0o755)
+        version = served_version(scorer.version, options.precision)
+        config = config_pbtxt(
+            size=scorer.image_size,
+            model_version=version,
+            options=options,
+            backend=_TRITON[backend],
+            embed_dim=scorer.embed_dim,
+        )
+        return Draft(config, version)
+
+    return place(path, write)
+
+
+def plan_script(size: int, options: ServingOptions) -> str:
+    """A shell script that makes `model.plan` beside it with NVIDIA's trtexec."""
+    most = options.max_batch_size
+    shapes = [
+        f"--{which}Shapes=image:{n}x{size}x{size}x3"
+        for which, n in (("min", 1), ("opt", max(1, most // 2)), ("max", most))
+    ]
+    precision = "--bf16" if options.precision == "bfloat16" else "--noTF32"
+    return f"""\
+#!/usr/bin/env bash
+# Run on the GPU that will serve, with the TensorRT of the Triton image (nvcr.io/nvidia/tritonserver or
+# nvcr.io/nvidia/tensorrt of the same release): a plan fits one kind of GPU and one version of TensorRT.
+set -euo pipefail
+cd "$(dirname "$0")"
+trtexec --onnx={ONNX_FILE} --saveEngine=model.plan.part {" ".join(shapes)} {precision}
+mv model.plan.part model.plan
+"""
+
+
+__all__ = ["ONNX_FILE", "PLAN_SCRIPT", "OnnxBackend", "plan_script", "write_onnx_repository"]
