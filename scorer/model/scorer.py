@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ranking.errors import ConfigError, InputError
+from scorer.model.fuse import fold_batch_norm
 from scorer.model.head import Calibration, Head, HeadConfig, scores_from_logits
 from scorer.model.photo import preprocess
 from scorer.model.tower import COMPACT, COMPACT_FOLDER, Tower, embedding_of, load_tower
@@ -159,7 +160,9 @@ def load_scorer(model: str | Path = COMPACT, *, head: Path | None = None, device
         scorer = ImageScorer(tower, _read_head(folder, config.head), config)
     except ValueError as e:
         raise InputError(f"{folder}: {e}") from e
-    return scorer.to(device).eval().requires_grad_(False)
+    scorer.eval().requires_grad_(False)
+    fold_batch_norm(scorer.visual)
+    return scorer.to(device)
 
 
 def _read_config(folder: Path) -> ScorerConfig:

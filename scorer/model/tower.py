@@ -88,6 +88,8 @@ def load_tower(spec: str = COMPACT) -> Tower:
 def _create(name: str, pretrained: str | None) -> Any:
     import open_clip
 
+    import scorer.model.levels  # noqa: F401  (registers the compact tower's network)
+
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)  # open_clip logs to the root logger what it then raises
     try:
@@ -152,6 +154,8 @@ def save_tower(
 
 def _build(model_cfg: dict[str, Any]) -> Any:
     from open_clip.model import CLIP
+
+    import scorer.model.levels  # noqa: F401  (registers the compact tower's network)
 
     return CLIP(**model_cfg)
 

@@ -13,25 +13,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ranking.errors import InputError
 from scorer.model.head import Calibration
 from scorer.model.scorer import HERE, ImageScorer, ScorerConfig, load_scorer
-from scorer.model.tower import COMPACT, Tower, load_tower, save_tower
-from scorer.training.compact import Material, train_compact
+from scorer.model.tower import COMPACT, load_tower, save_tower
+from scorer.training.compact import Material, Student, train_compact, trunk_of
 from scorer.training.config import COMPACT_MODEL, COMPACT_PREPROCESS, TrainConfig
-from scorer.training.data import Photos, list_photos, load_photos
+from scorer.training.data import list_photos, load_photos
 from scorer.training.frozen import train_head
 from scorer.training.labels import Serp, read_labels
-from scorer.training.teacher import Standard, Teacher
-from scorer.training.views import make_views
+from scorer.training.material import prepare
 
 Log = Callable[[str], None]
+VIEWS_FOLDER: Final = "views"  # below the run: what a stopped run finds again
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,6 @@ def train(
     started = time.monotonic()
     torch.set_num_threads(config.threads)
     serps = read_labels(labels)
-    if len({len(serp.images) for serp in serps}) > 1:
-        raise InputError(f"{labels}: all pages need the same number of photos")
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     with (out / "losses.jsonl").open("w", encoding="utf-8") as file:
@@ -93,50 +89,25 @@ def _train_compact(
     log: Callable[[dict[str, Any]], None],
 ) -> None:
     size = int(COMPACT_MODEL["vision_cfg"]["image_size"])
-    photos = load_photos(folder, _around(folder, serps), size)
+    photos = load_photos(folder, around(folder, serps), size)
     log({"phase": "photos", "n_photos": len(photos.names), "n_serps": len(serps)})
-    material = prepare(photos, serps, config)
-    log({"phase": "views", "n_views": len(material.views.pixels)})
-    student = train_compact(config, material, log=log)
-    save_tower(student.visual, out, COMPACT_MODEL, COMPACT_PREPROCESS)
+    material = prepare(photos, serps, config, out / VIEWS_FOLDER, log=log)
+    save_compact(train_compact(config, material, log=log), material, out)
+
+
+def save_compact(student: Student, material: Material, out: Path) -> None:
+    """Write the scorer folder, with scores spread over the photos that it learned from."""
+    save_tower(student.tower.visual, out, COMPACT_MODEL, COMPACT_PREPROCESS)
     tower = load_tower(f"local-dir:{out}")  # from the file: scores are calibrated on what is shipped
-    scorer = _calibrated(
-        tower,
-        student.head,
-        photos.pixels,
-        ScorerConfig(name=COMPACT, tower=HERE, head=student.head.config, mirror=True),
-    )
-    scorer.save_head(out)
+    settings = ScorerConfig(name=COMPACT, tower=HERE, head=student.head.config)
+    with torch.inference_mode():
+        levels = torch.from_numpy(material.levels[0].astype(np.float32))
+        logits = student.head(trunk_of(tower).project(levels))
+    calibrated = settings.model_copy(update={"calibration": Calibration.fit(logits)})
+    ImageScorer(tower, student.head, calibrated).eval().save_head(out)
 
 
-def prepare(photos: Photos, serps: Sequence[Serp], config: TrainConfig) -> Material:
-    """Views, targets and pages for the compact tower."""
-    views = make_views(
-        photos.pixels,
-        np.random.default_rng(config.seed),
-        n_crops=config.n_crops,
-        n_varied=config.n_varied,
-        n_degraded=config.n_degraded,
-    )
-    standard = Standard.fit(views.statistics[0])
-    page_rows = [photos.rows(serp.images) for serp in serps]
-    teacher = Teacher.fit(
-        standard, [(views.statistics[0][rows], s.truth) for rows, s in zip(page_rows, serps, strict=True)]
-    )
-    names = [Path(name).parent.as_posix() for name in photos.names]
-    categories = sorted(set(names))
-    return Material(
-        views=views,
-        standard=standard,
-        category=np.array([categories.index(name) for name in names], dtype=np.int64),
-        n_categories=len(categories),
-        teacher=np.stack([teacher.predict(statistics) for statistics in views.statistics]),
-        page_rows=page_rows,
-        page_truth=[serp.truth for serp in serps],
-    )
-
-
-def _around(folder: Path, serps: Sequence[Serp]) -> list[str]:
+def around(folder: Path, serps: Sequence[Serp]) -> list[str]:
     """The labelled photos, and all photos below the same top folders: never those of another split."""
     labelled = {image for serp in serps for image in serp.images}
     tops = {image.split("/")[0] for image in labelled if "/" in image}
@@ -144,16 +115,4 @@ def _around(folder: Path, serps: Sequence[Serp]) -> list[str]:
     return sorted(labelled | beside)
 
 
-def _calibrated(
-    tower: Tower, head: torch.nn.Module, pixels: NDArray[np.uint8], config: ScorerConfig
-) -> ImageScorer:
-    scorer = ImageScorer(tower, head, config).eval()  # type: ignore[arg-type]
-    with torch.inference_mode():
-        logits = torch.cat(
-            [scorer.logits(torch.from_numpy(pixels[i : i + 64])) for i in range(0, len(pixels), 64)]
-        )
-    calibrated = config.model_copy(update={"calibration": Calibration.fit(logits)})
-    return ImageScorer(tower, head, calibrated).eval()  # type: ignore[arg-type]
-
-
-__all__ = ["Run", "prepare", "train"]
+__all__ = ["VIEWS_FOLDER", "Run", "around", "save_compact", "train"]
