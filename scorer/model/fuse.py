@@ -16,17 +16,9 @@ def fold_batch_norm(module: nn.Module) -> None:
     """
     for parent in module.modules():
         for (name, conv), (next_name, norm) in pairwise(list(parent.named_children())):
-            if type(conv) in _CONVOLUTIONS and isinstance(norm, nn.BatchNorm2d):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, next_name, getattr(norm, "act", nn.Identity()))
 
-
-def _convolutions() -> tuple[type[nn.Module], ...]:
-    from timm.layers import Conv2dSame
-
-    return (nn.Conv2d, Conv2dSame)
-
-
-_CONVOLUTIONS = _convolutions()
 
 __all__ = ["fold_batch_norm"]

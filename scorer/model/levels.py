@@ -30,14 +30,18 @@ class Levels(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    conv_stem: nn.Module
+    bn1: nn.Module
+    blocks: nn.Sequential
+    classifier: nn.Linear
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        net = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
+        net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
         self.conv_stem, self.bn1, self.blocks = net.conv_stem, net.bn1, net.blocks
         self.register_buffer("shift", torch.zeros(N_LEVELS))
         self.register_buffer("scale", torch.ones(N_LEVELS))
-        self.classifier = nn.Linear(N_LEVELS, num_classes) if num_classes else nn.Identity()
+        self.classifier = nn.Linear(N_LEVELS, num_classes)
         self.num_features = N_LEVELS
 
     def levels(self, x: Tensor) -> Tensor:
@@ -67,7 +71,7 @@ def efficientnet_lite0_levels(pretrained: bool = False, **options: Any) -> Level
     """What `timm.create_model` calls; there are no weights to fetch."""
     if pretrained:
         raise RuntimeError(f"{NAME} has no weights on a hub")
-    return Levels(int(options.get("num_classes", 0)))
+    return Levels(int(options["num_classes"]))
 
 
 if not timm.is_model(NAME):

@@ -5,7 +5,7 @@
     hf-hub:org/repo                      a repository on the Hugging Face hub
     local-dir:/path                      a folder with open_clip_config.json and safetensors
 
-Only the image side is kept; the text side is dropped once the weights are checked.
+A `Tower` keeps the image side alone; `load_clip` gives both sides.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ def load_tower(spec: str = COMPACT) -> Tower:
         InputError: no such model, tag or folder, or weights that do not fit.
         ServerError: the hub cannot be reached.
     """
+    return tower_of(load_clip(spec), spec)
+
+
+def load_clip(spec: str = COMPACT) -> Any:
+    """Load the whole open_clip model of a tower, text side included; raises what `load_tower` raises."""
     import open_clip
 
     resolved = LOCAL + str(COMPACT_FOLDER) if spec == COMPACT else spec
@@ -73,7 +78,7 @@ def load_tower(spec: str = COMPACT) -> Tower:
                 hint=f"one of {', '.join(known) or 'none'}, or a file",
             )
     try:
-        model = _create(name, pretrained)
+        model = _create(name, pretrained).eval()
     except Exception as e:  # open_clip and the hub's client raise a wide family here
         if resolved.startswith(LOCAL) or (pretrained and Path(pretrained).is_file()):
             raise InputError(f"tower {spec!r} cannot be loaded: {_reason(e)}") from e
@@ -82,7 +87,36 @@ def load_tower(spec: str = COMPACT) -> Tower:
             f"the weights of {spec!r} cannot be fetched: {_reason(e)}",
             hint="fetch them on a connected machine and name them as local-dir:/path",
         ) from e
-    return tower_of(model, spec)
+    return model
+
+
+def model_config(spec: str) -> dict[str, Any]:
+    """The configuration that open_clip builds a tower and its text side from.
+
+    Raises:
+        InputError: there is none under that name.
+    """
+    import open_clip
+
+    if spec == COMPACT or spec.startswith(LOCAL):
+        path = COMPACT_FOLDER if spec == COMPACT else Path(spec.removeprefix(LOCAL))
+        return _config_in(path / CONFIG_FILE)
+    if spec.startswith(HUB):
+        from open_clip.pretrained import download_pretrained_from_hf
+
+        return _config_in(Path(download_pretrained_from_hf(spec.removeprefix(HUB), filename=CONFIG_FILE)))
+    known: dict[str, Any] | None = open_clip.get_model_config(spec.partition(":")[0])
+    if known is None:
+        raise InputError(f"open_clip has no configuration of {spec!r}")
+    return known
+
+
+def _config_in(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{path} holds no model_cfg: {e}") from e
+    return found
 
 
 def _create(name: str, pretrained: str | None) -> Any:
@@ -180,7 +214,9 @@ __all__ = [
     "WEIGHTS_FILE",
     "Tower",
     "embedding_of",
+    "load_clip",
     "load_tower",
+    "model_config",
     "new_tower",
     "save_tower",
     "tower_of",

@@ -101,7 +101,9 @@ def evaluate_by_setup(
     fold = deal(setups, labelled, n_folds)
     note(f"{len(photos.names)} photos in {setups.max() + 1} set-ups, {n_folds} folds")
     statistics = statistics_of(photos.pixels)
-    material = prepare(learned, first, config, out / VIEWS_FOLDER, log=lambda row: note(f"view {row['kind']}"))
+    material = prepare(
+        learned, first, config, out / VIEWS_FOLDER, log=lambda row: note(f"view {row['kind']}")
+    )
     scores = {name: np.zeros(len(photos.names)) for name in (MODEL, *STATISTICS_BASELINES)}
     for held in range(n_folds):
         mine = fold == held

@@ -135,7 +135,7 @@ def train_compact(
         student.train()
         totals = _Mean()
         for rows in batches(material.n_photos, min(config.batch, material.n_photos), rng):
-            losses = _losses(student, config, material, (views, teacher), rows, rng)
+            losses = _losses(student, config, material, (views, teacher), rows=rows, rng=rng)
             step(losses)
             totals.add(losses)
         log({"phase": "train", "epoch": float(epoch), **totals.means()})
@@ -168,6 +168,7 @@ def _losses(
     config: TrainConfig,
     material: Material,
     known: tuple[Tensor, Tensor],
+    *,
     rows: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> dict[str, Tensor]:
@@ -187,9 +188,7 @@ def _losses(
     wanted = teacher[np.concatenate(chosen[:2]), np.concatenate([rows, rows])]
     losses = {
         "teacher": functional.smooth_l1_loss(logits[: 2 * n], wanted),
-        "degraded": functional.relu(
-            config.degraded_margin - (logits[:n] - logits[2 * n : 3 * n])
-        ).mean(),
+        "degraded": functional.relu(config.degraded_margin - (logits[:n] - logits[2 * n : 3 * n])).mean(),
         "category": functional.cross_entropy(
             student.category(embedding[:n]), torch.from_numpy(material.category[rows]), label_smoothing=0.1
         ),

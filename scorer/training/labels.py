@@ -26,6 +26,7 @@ class Serp:
     images: tuple[str, ...]  # paths below the photo folder
     truth: NDArray[np.float64]  # mean score over judges, shape (n_images,); comparable within the page only
     n_judges: int
+    clicked: int | None = None  # 0-based place among `images`; None where no click is known
 
 
 class _Line(BaseModel):
@@ -35,6 +36,7 @@ class _Line(BaseModel):
     category: str = ""
     images: tuple[str, ...] = Field(min_length=2)
     scores: tuple[float, ...]
+    clicked: int | None = Field(default=None, ge=0)
 
 
 def read_labels(path: Path) -> list[Serp]:
@@ -59,6 +61,8 @@ def read_labels(path: Path) -> list[Serp]:
             raise InputError(f"{path} line {number}: {where} {problem['msg']}") from None
         if len(line.scores) != len(line.images):
             raise InputError(f"{path} line {number}: {len(line.images)} images but {len(line.scores)} scores")
+        if line.clicked is not None and line.clicked >= len(line.images):
+            raise InputError(f"{path} line {number}: clicked {line.clicked} is no place among the images")
         first, scores = pages.setdefault(line.serp_id, (line, []))
         if first.images != line.images:
             raise InputError(f"{path} line {number}: {line.serp_id} has other images than before")
@@ -72,6 +76,7 @@ def read_labels(path: Path) -> list[Serp]:
             line.images,
             np.mean(np.asarray(scores, dtype=np.float64), axis=0),
             len(scores),
+            line.clicked,
         )
         for serp_id, (line, scores) in pages.items()
     ]

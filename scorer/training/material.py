@@ -8,7 +8,6 @@ so a stopped run goes on where it was, and the runs of one evaluation by set-up 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -91,7 +90,8 @@ def read_levels(tower: Tower, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
 
 def _key(pixels: NDArray[np.uint8], trunk: Levels) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
-    for value in (trunk.conv_stem.weight, next(trunk.blocks[-1].parameters())):
+    for part in (trunk.conv_stem, trunk.blocks[-1]):
+        value = next(part.parameters())
         digest.update(value.detach().numpy().tobytes())
     return digest.hexdigest()[:12]
 
@@ -100,7 +100,7 @@ def _write(path: Path, levels: NDArray[np.float16], statistics: NDArray[np.float
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez(file, levels=levels, statistics=statistics)
-    os.replace(part, path)  # never half a view under the name
+    part.replace(path)  # never half a view under the name
 
 
 __all__ = ["prepare", "read_levels"]

@@ -53,10 +53,12 @@ def _border_features(pixels: NDArray[np.uint8]) -> Array:
     found = []
     for y, x in strips:
         for values, weight in axes:
-            found.append(weight * np.quantile(values[:, y, x].reshape(n, -1), _QUANTILES, axis=1).T)
+            strip = values[:, y, x].reshape(n, -1)
+            found.append(weight * np.quantile(strip, _QUANTILES, axis=1).T)
         strength = np.stack([edge[:, y, x].reshape(n, -1).mean(axis=1) for edge in edges], axis=1)
         found.append(_TEXTURE * np.log(strength + 0.005))
-    return np.concatenate(found, axis=1).astype(np.float64)
+    features: Array = np.concatenate(found, axis=1).astype(np.float64)
+    return features
 
 
 def find_setups(pixels: NDArray[np.uint8], n_setups: int = N_SETUPS) -> NDArray[np.int64]:
