@@ -38,7 +38,9 @@ class Domain:
             InputError: too few photos for a threshold.
         """
         if len(vectors) < 50:
-            raise InputError(f"{len(vectors)} photos are too few to say what is usual; at least 50 are needed")
+            raise InputError(
+                f"{len(vectors)} photos are too few to say what is usual; at least 50 are needed"
+            )
         return cls(vectors, float(np.quantile(_distances(vectors, vectors, skip=1), LEVEL)))
 
     def distances(self, vectors: Vectors) -> Array:
@@ -51,7 +53,7 @@ class Domain:
 
 
 def _distances(vectors: Vectors, reference: Vectors, *, skip: int) -> Array:
-    """One minus the mean cosine to the nearest ones, after the first `skip`: a photo itself is its nearest."""
+    """One minus the mean cosine to the nearest ones; `skip` is 1 where each photo is its own nearest."""
     found = []
     for start in range(0, len(vectors), _PART):
         cosine = vectors[start : start + _PART] @ reference.T

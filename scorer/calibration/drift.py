@@ -60,12 +60,18 @@ def drift(reference: Array, sample: Array) -> Drift:
 
 def population_stability(reference: Array, sample: Array, n_bins: int = N_BINS) -> float:
     """PSI over bins that hold equal shares of the reference; equal edges are one."""
-    edges = np.unique(np.quantile(reference, np.linspace(0.0, 1.0, n_bins + 1)[1:-1]))
-    share = [
-        np.maximum(np.bincount(np.searchsorted(edges, x, side="right"), minlength=len(edges) + 1) / len(x), _FLOOR)
-        for x in (sample, reference)
-    ]
-    return float(((share[0] - share[1]) * np.log(share[0] / share[1])).sum())
+    quantiles = np.quantile(reference, np.linspace(0.0, 1.0, n_bins + 1))
+    edges, times = np.unique(quantiles, return_counts=True)
+    alone = np.nextafter(edges[times > 1], np.inf)  # many equal scores are a bin of their own
+    inner = edges[np.isin(edges, quantiles[1:-1])]
+    inner = np.unique(np.concatenate([inner, alone]))
+
+    def share(scores: Array) -> Array:
+        bins = np.searchsorted(inner, scores, side="right")
+        return np.maximum(np.bincount(bins, minlength=len(inner) + 1) / len(scores), _FLOOR)
+
+    p, q = share(sample), share(reference)
+    return float(((p - q) * np.log(p / q)).sum())
 
 
 __all__ = ["ALPHA", "MOVED", "N_BINS", "SHIFTED", "Drift", "Verdict", "drift", "population_stability"]

@@ -43,7 +43,7 @@ class Material:
     """
 
     levels: NDArray[np.float16]  # (n_views, n, N_LEVELS)
-    statistics: NDArray[np.float32]  # (n_views, n, n_statistics)
+    statistics: NDArray[np.float32]  # (n_good + n_varied, n, n_statistics)
     n_good: int
     n_varied: int
     category: NDArray[np.int64]  # (n,), of each photo
@@ -143,7 +143,7 @@ def train_compact(
 
 
 def teach(material: Material, views: Tensor) -> Array:
-    """The teacher's score of each view, in the judges' points around 0: shape (n_views, n)."""
+    """The teacher's score of each view that is not degraded, in points around 0: (n_good + n_varied, n)."""
     standard = Standard.fit(material.statistics[0].astype(np.float64))
 
     def features(view: int) -> Array:
@@ -155,7 +155,7 @@ def teach(material: Material, views: Tensor) -> Array:
     teacher = Teacher.fit(
         [(whole[rows], truth) for rows, truth in zip(material.page_rows, material.page_truth, strict=True)]
     )
-    return np.stack([teacher.predict(features(v)) for v in range(len(views))])
+    return np.stack([teacher.predict(features(v)) for v in range(len(material.statistics))])
 
 
 def _standard_views(material: Material, trunk: Levels) -> Tensor:

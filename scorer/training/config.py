@@ -47,10 +47,10 @@ class TrainConfig(BaseModel):
     start: Literal["imagenet", "random"] = "imagenet"
     n_crops: int = Field(default=1, ge=0)  # mildly cropped and mirrored
     n_varied: int = Field(default=0, ge=0)  # in other light and framing, which the teacher scores
-    n_degraded: int = Field(default=3, ge=1)
+    n_degraded: int = Field(default=2, ge=1)
 
     # its training: all photos beside the pages
-    epochs: int = Field(default=16, ge=1)
+    epochs: int = Field(default=8, ge=1)
     batch: int = Field(default=64, ge=2)  # photos; a varied and a degraded view of each come on top
     serps: int = Field(default=8, ge=1)  # pages per batch
     lr: float = Field(default=1e-3, gt=0)

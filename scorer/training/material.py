@@ -8,7 +8,7 @@ so a stopped run goes on where it was, and the runs of one evaluation by set-up 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,10 +55,14 @@ def prepare(
         if not path.is_file():
             seed = (config.seed * len(wanted) + list(wanted).index(kind)) * 1000 + number
             pixels = make_view(photos.pixels, kind, seed).pixels
-            _write(path, read_levels(tower, pixels), statistics_of(pixels).astype(np.float32))
+            found: dict[str, NDArray[Any]] = {"levels": read_levels(tower, pixels)}
+            if kind != "degraded":  # the teacher does not score those
+                found["statistics"] = statistics_of(pixels).astype(np.float32)
+            _write(path, found)
         with np.load(path) as stored:
             levels.append(stored["levels"])
-            statistics.append(stored["statistics"])
+            if kind != "degraded":
+                statistics.append(stored["statistics"])
         log({"phase": "views", "view": float(of), "kind": kind})
     names = [Path(name).parent.as_posix() for name in photos.names]
     categories = sorted(set(names))
@@ -96,10 +100,10 @@ def _key(pixels: NDArray[np.uint8], trunk: Levels) -> str:
     return digest.hexdigest()[:12]
 
 
-def _write(path: Path, levels: NDArray[np.float16], statistics: NDArray[np.float32]) -> None:
+def _write(path: Path, found: Mapping[str, NDArray[Any]]) -> None:
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.savez(file, levels=levels, statistics=statistics)
+        np.savez(file, **found)
     part.replace(path)  # never half a view under the name
 
 

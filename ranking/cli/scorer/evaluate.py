@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 TrainedOption = Annotated[
     Path | None,
-    typer.Option("--trained-on", help="Label file of the training pages: adds baselines on image statistics."),
+    typer.Option(
+        "--trained-on", help="Label file of the training pages: adds baselines on image statistics."
+    ),
 ]
 
 

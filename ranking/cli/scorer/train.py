@@ -30,11 +30,15 @@ def train(
     ] = None,
     validation: Annotated[
         Path | None,
-        typer.Option("--validation", help="Label file to measure on; a frozen tower's head stops early by it."),
+        typer.Option(
+            "--validation", help="Label file to measure on; a frozen tower's head stops early by it."
+        ),
     ] = None,
     grid: Annotated[
         Path | None,
-        typer.Option("--grid", help="JSON of TrainConfig fields and lists of values; best validation OPA wins."),
+        typer.Option(
+            "--grid", help="JSON of TrainConfig fields and lists of values; best validation OPA wins."
+        ),
     ] = None,
     cache: Annotated[
         Path | None,

@@ -95,10 +95,10 @@ def test_scores_and_embeddings_come_from_one_pass(scorer):
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
 
 
-def test_a_mirrored_photo_scores_the_same(scorer):
-    batch = noise(3, scorer.image_size)
-    with torch.inference_mode():
-        torch.testing.assert_close(scorer(batch.flip(2)), scorer(batch), atol=1e-5, rtol=0)
+def test_a_mirrored_photo_scores_nearly_the_same(scorer):
+    photos = [still_life(light, scraps, scorer.image_size) for light in (90, 160, 220) for scraps in (0, 9)]
+    mirrored = [photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for photo in photos]
+    assert np.abs(scorer.score_images(photos) - scorer.score_images(mirrored)).max() < 0.1
 
 
 def test_no_photos_are_no_scores(scorer):
