@@ -122,12 +122,7 @@ def train_compact(
     """Train; the same config and material give the same weights on the same machine."""
     rng = np.random.default_rng(config.seed)
     student = Student(config, int(material.category.max(initial=0)) + 1)
-    trunk = student.trunk
-    shift = material.levels[0].astype(np.float32).mean(axis=0)
-    spread = np.maximum(material.levels[0].astype(np.float32).std(axis=0), 1e-4)
-    trunk.shift.copy_(torch.from_numpy(shift).half().float())  # as they will be stored
-    trunk.scale.copy_(torch.from_numpy(1.0 / spread).half().float())
-    views = _standard_views(material, trunk)
+    views = _standardize(student.trunk, material)
     teacher = torch.from_numpy(teach(material, views)).float() * TEACHER_TO_LOGIT
     n_steps = config.epochs * max(1, material.n_photos // config.batch)
     step = _Step(student, config, n_steps)
@@ -140,6 +135,16 @@ def train_compact(
             totals.add(losses)
         log({"phase": "train", "epoch": float(epoch), **totals.means()})
     return step.average.eval()
+
+
+def _standardize(trunk: Levels, material: Material) -> Tensor:
+    """Set the trunk's own standardization from the whole photos, and apply it to all views."""
+    whole = material.levels[0].astype(np.float32)
+    spread = np.maximum(whole.std(axis=0), 1e-4)
+    trunk.shift.copy_(torch.from_numpy(whole.mean(axis=0)).half().float())  # as they will be stored
+    trunk.scale.copy_(torch.from_numpy(1.0 / spread).half().float())
+    levels = torch.from_numpy(material.levels.astype(np.float32))
+    return ((levels - trunk.shift) * trunk.scale).clamp_(-CLAMP, CLAMP)
 
 
 def teach(material: Material, views: Tensor) -> Array:
@@ -156,11 +161,6 @@ def teach(material: Material, views: Tensor) -> Array:
         [(whole[rows], truth) for rows, truth in zip(material.page_rows, material.page_truth, strict=True)]
     )
     return np.stack([teacher.predict(features(v)) for v in range(len(material.statistics))])
-
-
-def _standard_views(material: Material, trunk: Levels) -> Tensor:
-    levels = torch.from_numpy(material.levels.astype(np.float32))
-    return ((levels - trunk.shift) * trunk.scale).clamp_(-CLAMP, CLAMP)
 
 
 def _losses(
