@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -43,6 +44,32 @@ class Calibration(BaseModel):
         return cls(center=center, slope=_SPREAD / spread if math.isfinite(spread) and spread > 1e-6 else 1.0)
 
 
+class ScoreMap(BaseModel):
+    """A monotone, piecewise linear map of scores; flat beyond its ends. `scorer.calibration` fits it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    x: tuple[float, ...] = Field(min_length=2)
+    y: tuple[float, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _monotone(self) -> ScoreMap:
+        if len(self.x) != len(self.y):
+            raise ValueError(f"x has {len(self.x)} knots and y {len(self.y)}")
+        if any(b <= a for a, b in pairwise(self.x)) or any(b < a for a, b in pairwise(self.y)):
+            raise ValueError("x must rise and y must not fall")
+        if not all(0.0 <= v <= 1.0 for v in (*self.x, *self.y)):
+            raise ValueError("knots must be in [0, 1]")
+        return self
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """Mapped scores in [0, 1], same shape: y0 plus the rise of each piece that lies below the score."""
+        found = torch.full_like(scores, self.y[0])
+        for (a, b), (low, high) in zip(pairwise(self.x), pairwise(self.y), strict=True):
+            found = found + (scores.clamp(a, b) - a) * ((high - low) / (b - a))
+        return found.clamp(0.0, 1.0)
+
+
 class Head(nn.Module):
     """A multi-layer perceptron over the L2-normalised embedding."""
 
@@ -77,4 +104,4 @@ def scores_from_logits(logits: Tensor, calibration: Calibration) -> Tensor:
     return torch.sigmoid((logits - calibration.center) * calibration.slope)
 
 
-__all__ = ["Calibration", "Head", "HeadConfig", "scores_from_logits"]
+__all__ = ["Calibration", "Head", "HeadConfig", "ScoreMap", "scores_from_logits"]

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ranking.errors import ConfigError, InputError
-from scorer.model.head import Calibration, Head, HeadConfig, scores_from_logits
+from scorer.model.fuse import fold_batch_norm
+from scorer.model.head import Calibration, Head, HeadConfig, ScoreMap, scores_from_logits
 from scorer.model.photo import preprocess
 from scorer.model.tower import COMPACT, COMPACT_FOLDER, Tower, embedding_of, load_tower
 
@@ -43,6 +44,7 @@ class ScorerConfig(BaseModel):
     tower: str
     head: HeadConfig
     calibration: Calibration = Calibration()
+    map: ScoreMap | None = None  # to the scale of an earlier model
     mirror: bool = False  # the embedding is the mean over the photo and its mirror image; costs twice
 
 
@@ -102,6 +104,8 @@ class ImageScorer(nn.Module):
         """Scores as `forward` gives them, and L2-normalised float32 embeddings, shape (n, embed_dim)."""
         raw = self.embed_raw(pixels)
         scores = scores_from_logits(self.head(raw), self.config.calibration)
+        if self.config.map is not None:
+            scores = self.config.map(scores)
         return scores, functional.normalize(raw.float(), dim=1)
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
@@ -122,7 +126,7 @@ class ImageScorer(nn.Module):
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.config.model_dump(mode="json"), indent=2)
+        text = json.dumps(self.config.model_dump(mode="json", exclude_none=True), indent=2)
         (folder / SCORER_FILE).write_text(text + "\n", encoding="utf-8")
         weights = {k: v.detach().cpu().contiguous() for k, v in self.head.state_dict().items()}
         save_file(weights, folder / HEAD_FILE)
@@ -159,7 +163,9 @@ def load_scorer(model: str | Path = COMPACT, *, head: Path | None = None, device
         scorer = ImageScorer(tower, _read_head(folder, config.head), config)
     except ValueError as e:
         raise InputError(f"{folder}: {e}") from e
-    return scorer.to(device).eval().requires_grad_(False)
+    scorer.eval().requires_grad_(False)
+    fold_batch_norm(scorer.visual)
+    return scorer.to(device)
 
 
 def tower_named(model: str | Path = COMPACT) -> str:
@@ -197,7 +203,7 @@ def _read_head(folder: Path, config: HeadConfig) -> Head:
 def _version(scorer: ImageScorer, tower: Tower) -> str:
     """`<name>-<8 hex digits>` over weights, calibration and input: the same wherever the folder lies."""
     digest = hashlib.sha256()
-    facts = scorer.config.model_dump(mode="json", exclude={"tower", "name"})
+    facts = scorer.config.model_dump(mode="json", exclude={"tower", "name"}, exclude_none=True)
     digest.update(json.dumps([facts, tower.image_size, tower.mean, tower.std], sort_keys=True).encode())
     for name, value in sorted(scorer.state_dict().items()):
         digest.update(name.encode())

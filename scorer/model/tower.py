@@ -122,6 +122,8 @@ def _config_in(path: Path) -> dict[str, Any]:
 def _create(name: str, pretrained: str | None) -> Any:
     import open_clip
 
+    import scorer.model.levels  # noqa: F401  (registers the compact tower's network)
+
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)  # open_clip logs to the root logger what it then raises
     try:
@@ -186,6 +188,8 @@ def save_tower(
 
 def _build(model_cfg: dict[str, Any]) -> Any:
     from open_clip.model import CLIP
+
+    import scorer.model.levels  # noqa: F401  (registers the compact tower's network)
 
     return CLIP(**model_cfg)
 

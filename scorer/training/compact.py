@@ -1,17 +1,20 @@
-"""Training of the compact tower from scratch, on few labels and many photos.
+"""Training of the compact tower: the network stays as ImageNet left it, its projection and head learn.
 
-Phase 1 (pretraining) uses every photo of the training folder, no label: predict its image statistics, its
-category (the folder's name) and how it was degraded, rank it above its degraded copy, and score it as the
-teacher does. Phase 2 (ranking) adds the judges' pairs and goes on with the rest beside them. What is kept
-is an exponential moving average of the weights at the end of phase 2: no epoch is picked by validation.
+Every photo of the training folder takes part, labelled or not, in several views that are read by the
+network once. The projection and the head then learn, in one loss, to order each judged page as its judge
+did, to score every view as the teacher does, to put a photo above its degraded copy, and to tell the
+garment's class. What is kept is an exponential moving average of the weights: no epoch is picked.
+
+The network is frozen because a thousand labels are few: what it could learn from them first is the
+sellers' set-ups.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,65 +23,97 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scorer.model.head import Head, HeadConfig
-from scorer.model.statistics import NAMES
-from scorer.model.tower import embedding_of, new_tower
+from scorer.model.levels import CLAMP, STAGE_COLUMNS, Levels
+from scorer.model.tower import Tower, new_tower
 from scorer.training.config import COMPACT_MODEL, COMPACT_PREPROCESS, TrainConfig
-from scorer.training.degrade import KINDS
-from scorer.training.losses import focal, pairwise_loss
-from scorer.training.teacher import Standard
-from scorer.training.views import Views, batches, mirror, mirror_statistics
+from scorer.training.losses import pairwise_loss
+from scorer.training.teacher import Standard, Teacher, weigh_blocks
+from scorer.training.views import batches
 
 TEACHER_TO_LOGIT = 0.85  # a difference of one judge's point is worth this in logits: 70 % of the pair
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All that the compact tower learns from."""
+    """All that the compact tower learns from: views of n photos, as the frozen network reads them.
 
-    views: Views
-    standard: Standard  # of the statistics
+    Views are in the order of `Views`: good, varied, degraded.
+    """
+
+    levels: NDArray[np.float16]  # (n_views, n, N_LEVELS)
+    statistics: NDArray[np.float32]  # (n_good + n_varied, n, n_statistics)
+    n_good: int
+    n_varied: int
     category: NDArray[np.int64]  # (n,), of each photo
-    n_categories: int
-    teacher: NDArray[np.float64]  # (n_views, n), the teacher's score of each view, in points
     page_rows: Sequence[NDArray[np.int64]]  # rows of each SERP's photos
-    page_truth: Sequence[NDArray[np.float64]]
+    page_truth: Sequence[Array]
+
+    @property
+    def n_photos(self) -> int:
+        """Number of photos."""
+        return self.levels.shape[1]
+
+    def among(self, keep: NDArray[np.bool_]) -> Material:
+        """The same with only the photos where `keep` (n,) is set; pages keep two photos or go."""
+        new_row = np.cumsum(keep) - 1
+        rows, truth = [], []
+        for page, scores in zip(self.page_rows, self.page_truth, strict=True):
+            kept = keep[page]
+            if kept.sum() >= 2:
+                rows.append(new_row[page[kept]])
+                truth.append(scores[kept])
+        return replace(
+            self,
+            levels=self.levels[:, keep],
+            statistics=self.statistics[:, keep],
+            category=self.category[keep],
+            page_rows=rows,
+            page_truth=truth,
+        )
 
 
 class Student(nn.Module):
-    """The tower, the head that stays, and the heads that only teach."""
+    """The projection, the head that stays, and the class that only teaches."""
 
     def __init__(self, config: TrainConfig, n_categories: int) -> None:
         super().__init__()
-        tower = new_tower(COMPACT_MODEL, COMPACT_PREPROCESS, seed=config.seed)
-        self.visual = tower.visual
+        tower = compact_tower(config)
+        self.trunk = trunk_of(tower)
         torch.manual_seed(config.seed)
+        nn.init.normal_(self.trunk.classifier.weight, std=1.0 / math.sqrt(self.trunk.num_features))
+        nn.init.zeros_(self.trunk.classifier.bias)
+        self.tower = tower
         self.head = Head(HeadConfig(embed_dim=tower.embed_dim, hidden=config.hidden, dropout=config.dropout))
-        self.statistics = nn.Linear(tower.embed_dim, len(NAMES))
         self.category = nn.Linear(tower.embed_dim, n_categories)
-        self.kind = nn.Linear(tower.embed_dim, len(KINDS) + 1)
-        self.mean, self.std = (float(v[0]) * 255.0 for v in (tower.mean, tower.std))
+        self.dropout = nn.Dropout(config.dropout / 2)
 
-    def embed(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Embeddings of uint8 photos (n, size, size, 3)."""
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
-        return embedding_of(self.visual, (x - self.mean) / self.std)
+    def forward(self, standard: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n,) and embeddings of standardized levels (n, N_LEVELS)."""
+        embedding = self.trunk.classifier(self.dropout(standard))
+        return self.head(embedding), embedding
+
+    def learning(self) -> list[nn.Module]:
+        """What is trained; the network is not."""
+        return [self.trunk.classifier, self.head, self.category]
 
 
-class Ema:
-    """Exponential moving average of a module's weights and buffers."""
+def compact_tower(config: TrainConfig) -> Tower:
+    """The tower as training finds it: a pretrained network, or a random one where the config says so."""
+    from scorer.training.start import load_imagenet
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
-        self.decay = decay
+    tower = new_tower(COMPACT_MODEL, COMPACT_PREPROCESS, seed=config.seed)
+    if config.start == "imagenet":
+        load_imagenet(trunk_of(tower))
+    return tower
 
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Take one step towards the module's present weights."""
-        for mine, theirs in zip(self.module.state_dict().values(), module.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1.0 - self.decay)
-            else:
-                mine.copy_(theirs)
+
+def trunk_of(tower: Tower) -> Levels:
+    """The network inside open_clip's adapter."""
+    trunk = tower.visual.trunk
+    assert isinstance(trunk, Levels)
+    return trunk
 
 
 def train_compact(
@@ -86,132 +121,100 @@ def train_compact(
 ) -> Student:
     """Train; the same config and material give the same weights on the same machine."""
     rng = np.random.default_rng(config.seed)
-    student = Student(config, material.n_categories).to(memory_format=torch.channels_last)
-    n = material.views.pixels.shape[1]
-    steps = config.pretrain_epochs * (n // config.pretrain_batch)
-    step = _Optimizer(student, config.pretrain_lr, config.weight_decay, steps)
-    for epoch in range(config.pretrain_epochs):
+    student = Student(config, int(material.category.max(initial=0)) + 1)
+    views = _standardize(student.trunk, material)
+    teacher = torch.from_numpy(teach(material, views)).float() * TEACHER_TO_LOGIT
+    n_steps = config.epochs * max(1, material.n_photos // config.batch)
+    step = _Step(student, config, n_steps)
+    for epoch in range(config.epochs):
         student.train()
         totals = _Mean()
-        for rows in batches(n, config.pretrain_batch, rng):
-            losses = _beside(student, config, material, rows, rng)
-            step(_weigh(losses, config))
+        for rows in batches(material.n_photos, min(config.batch, material.n_photos), rng):
+            losses = _losses(student, config, material, (views, teacher), rows=rows, rng=rng)
+            step(losses)
             totals.add(losses)
-        log({"phase": "pretrain", "epoch": float(epoch), **totals.means()})
-    n_pages = len(material.page_rows)
-    steps = config.rank_epochs * (n_pages // config.rank_serps)
-    step = _Optimizer(student, config.rank_lr, config.weight_decay, steps)
-    ema = Ema(student, config.ema_decay)
-    for epoch in range(config.rank_epochs):
-        student.train()
-        totals = _Mean()
-        for pages, rows in zip(
-            batches(n_pages, config.rank_serps, rng), _endless(n, config.rank_beside, rng), strict=False
-        ):
-            losses = _ranked(student, config, material, (pages, rows), rng)
-            step(_weigh(losses, config))
-            ema.update(student)
-            totals.add(losses)
-        log({"phase": "rank", "epoch": float(epoch), **totals.means()})
-    return ema.module if config.rank_epochs else student.eval()  # type: ignore[return-value]
+        log({"phase": "train", "epoch": float(epoch), **totals.means()})
+    return step.average.eval()
 
 
-def _view(
-    material: Material, rows: NDArray[np.int64], view: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], Tensor, Tensor]:
-    """Pixels, standardized statistics and kind of one view of each row, mirrored at random."""
-    flip = rng.random(len(rows)) < 0.5
-    pixels = mirror(material.views.pixels[view, rows], flip)
-    statistics = material.standard(mirror_statistics(material.views.statistics[view, rows], flip))
-    return pixels, torch.from_numpy(statistics).float(), torch.from_numpy(material.views.kind[view, rows])
+def _standardize(trunk: Levels, material: Material) -> Tensor:
+    """Set the trunk's own standardization from the whole photos, and apply it to all views."""
+    whole = material.levels[0].astype(np.float32)
+    spread = np.maximum(whole.std(axis=0), 1e-4)
+    trunk.shift.copy_(torch.from_numpy(whole.mean(axis=0)).half().float())  # as they will be stored
+    trunk.scale.copy_(torch.from_numpy(1.0 / spread).half().float())
+    levels = torch.from_numpy(material.levels.astype(np.float32))
+    return ((levels - trunk.shift) * trunk.scale).clamp_(-CLAMP, CLAMP)
 
 
-def _beside(
+def teach(material: Material, views: Tensor) -> Array:
+    """The teacher's score of each view that is not degraded, in points around 0: (n_good + n_varied, n)."""
+    standard = Standard.fit(material.statistics[0].astype(np.float64))
+
+    def features(view: int) -> Array:
+        levels = views[view].numpy().astype(np.float64)
+        blocks = [levels[:, columns] for columns in STAGE_COLUMNS]
+        return weigh_blocks(*blocks, standard(material.statistics[view].astype(np.float64)))
+
+    whole = features(0)
+    teacher = Teacher.fit(
+        [(whole[rows], truth) for rows, truth in zip(material.page_rows, material.page_truth, strict=True)]
+    )
+    return np.stack([teacher.predict(features(v)) for v in range(len(material.statistics))])
+
+
+def _losses(
     student: Student,
     config: TrainConfig,
     material: Material,
+    known: tuple[Tensor, Tensor],
+    *,
     rows: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> dict[str, Tensor]:
-    pixels, *known = _trios(material, rows, rng)
-    return _beside_losses(student, student.embed(pixels), known, material, rows)
-
-
-def _trios(
-    material: Material, rows: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], Tensor, Tensor, Tensor]:
-    """A good, a varied and a degraded view of each row, in that order; pixels, statistics, kind, teacher."""
-    views, n = material.views, len(rows)
-    first_bad = views.n_good + views.n_varied
-    good = rng.integers(0, views.n_good, n)
-    varied = rng.integers(views.n_good, first_bad, n) if views.n_varied else good
-    bad = rng.integers(first_bad, len(views.pixels), n)
-    view, rows = np.concatenate([good, varied, bad]), np.tile(rows, 3)
-    teacher = torch.from_numpy(material.teacher[view, rows] * TEACHER_TO_LOGIT).float()
-    return *_view(material, rows, view, rng), teacher
-
-
-def _beside_losses(
-    student: Student, embedding: Tensor, known: Sequence[Tensor], material: Material, rows: NDArray[np.int64]
-) -> dict[str, Tensor]:
-    statistics, kind, teacher = known
-    n = len(rows)
-    logits = student.head(embedding)
-    good, bad = embedding[:n], embedding[2 * n :]
-    category = torch.from_numpy(material.category[rows])
-    return {
-        "statistics": functional.smooth_l1_loss(student.statistics(embedding), statistics, beta=0.5),
-        "category": functional.cross_entropy(student.category(good), category, label_smoothing=0.1),
-        # varied views are neither whole nor degraded in one way
-        "kind": functional.cross_entropy(
-            student.kind(torch.cat([good, bad])), torch.cat([kind[:n], kind[2 * n :]])
+    """One pass over a good, a varied and a degraded view of each row, and over some pages."""
+    views, teacher = known
+    n, first_bad = len(rows), material.n_good + material.n_varied
+    chosen = [
+        rng.integers(0, material.n_good, n),
+        rng.integers(material.n_good if material.n_varied else 0, first_bad, n),
+        rng.integers(first_bad, len(views), n),
+    ]
+    n_pages = min(config.serps, len(material.page_rows))
+    pages = rng.choice(len(material.page_rows), n_pages, replace=False)
+    page_rows = np.concatenate([material.page_rows[p] for p in pages])
+    view = np.concatenate([*chosen, rng.integers(0, material.n_good, len(page_rows))])
+    logits, embedding = student(views[view, np.concatenate([rows, rows, rows, page_rows])])
+    wanted = teacher[np.concatenate(chosen[:2]), np.concatenate([rows, rows])]
+    losses = {
+        "teacher": functional.smooth_l1_loss(logits[: 2 * n], wanted),
+        "degraded": functional.relu(config.degraded_margin - (logits[:n] - logits[2 * n : 3 * n])).mean(),
+        "category": functional.cross_entropy(
+            student.category(embedding[:n]), torch.from_numpy(material.category[rows]), label_smoothing=0.1
         ),
-        "degraded": focal(logits[:n] - logits[2 * n :], 0.0).mean(),
-        "teacher": functional.smooth_l1_loss(logits[: 2 * n], teacher[: 2 * n]),
     }
-
-
-def _ranked(
-    student: Student,
-    config: TrainConfig,
-    material: Material,
-    chosen: tuple[NDArray[np.int64], NDArray[np.int64]],
-    rng: np.random.Generator,
-) -> dict[str, Tensor]:
-    pages, rows = chosen
-    page_rows = np.stack([material.page_rows[p] for p in pages])
-    truth = torch.from_numpy(np.stack([material.page_truth[p] for p in pages])).float()
-    flat = page_rows.ravel()
-    ranked, _, _ = _view(material, flat, rng.integers(0, material.views.n_good, len(flat)), rng)
-    pixels, *known = _trios(material, rows, rng)
-    embedding = student.embed(np.concatenate([ranked, pixels]))
-    losses = _beside_losses(student, embedding[len(flat) :], known, material, rows)
-    logits = student.head(embedding[: len(flat)]).view(truth.shape)
-    losses["rank"] = pairwise_loss(logits, truth, gamma=config.focal_gamma, by_gap=True)
+    ranked = torch.split(logits[3 * n :], [len(material.page_rows[p]) for p in pages])
+    losses["rank"] = torch.stack(
+        [
+            pairwise_loss(
+                page[None],
+                torch.from_numpy(material.page_truth[p]).float()[None],
+                gamma=config.focal_gamma,
+                by_gap=True,
+            )
+            for page, p in zip(ranked, pages, strict=True)
+        ]
+    ).mean()
     return losses
 
 
-def _weigh(losses: dict[str, Tensor], config: TrainConfig) -> Tensor:
-    weights = {
-        "statistics": config.statistics_weight,
-        "category": config.category_weight,
-        "kind": config.kind_weight,
-        "degraded": config.degraded_weight,
-        "teacher": config.teacher_weight,
-        "rank": config.rank_weight,
-    }
-    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+class _Step:
+    """AdamW with a tenth of the steps to warm up, then a cosine to zero; and the moving average."""
 
-
-class _Optimizer:
-    """AdamW over one phase: a tenth of the steps to warm up, then a cosine down to zero."""
-
-    def __init__(self, module: nn.Module, lr: float, weight_decay: float, n_steps: int) -> None:
-        decayed = [p for p in module.parameters() if p.ndim > 1]
-        others = [p for p in module.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.module = module
-        self.adamw = torch.optim.AdamW(groups, lr=lr)
+    def __init__(self, student: Student, config: TrainConfig, n_steps: int) -> None:
+        self.student, self.config = student, config
+        weights = [p for module in student.learning() for p in module.parameters()]
+        self.adamw = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
         warm = max(1, n_steps // 10)
 
         def factor(step: int) -> float:
@@ -220,13 +223,27 @@ class _Optimizer:
             return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, n_steps - warm)))
 
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adamw, factor)
+        self.average: Student = copy.deepcopy(student).requires_grad_(False)
+        self.n = 0
 
-    def __call__(self, loss: Tensor) -> None:
+    def __call__(self, losses: dict[str, Tensor]) -> None:
+        weights = {
+            "teacher": self.config.teacher_weight,
+            "degraded": self.config.degraded_weight,
+            "category": self.config.category_weight,
+            "rank": self.config.rank_weight,
+        }
+        loss = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         self.adamw.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.module.parameters(), 5.0)
         self.adamw.step()
         self.schedule.step()
+        self.n += 1
+        decay = min(self.config.ema_decay, self.n / (self.n + 9.0))  # the first steps are soon forgotten
+        with torch.no_grad():
+            for ours, theirs in zip(self.average.learning(), self.student.learning(), strict=True):
+                for mine, new in zip(ours.parameters(), theirs.parameters(), strict=True):
+                    mine.lerp_(new, 1.0 - decay)
 
 
 class _Mean:
@@ -245,9 +262,4 @@ class _Mean:
         return {name: round(total / max(1, self.n), 5) for name, total in self.sums.items()}
 
 
-def _endless(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    while True:
-        yield from batches(n, min(size, n), rng)
-
-
-__all__ = ["Material", "Student", "train_compact"]
+__all__ = ["Material", "Student", "compact_tower", "teach", "train_compact", "trunk_of"]

@@ -1,10 +1,11 @@
-"""What a scorer is worth on labels that it did not learn from: OPA by class, baselines, degraded copies."""
+"""What a scorer is worth on labels that it did not learn from: OPA, CA, baselines, degraded copies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -14,13 +15,23 @@ from numpy.typing import NDArray
 from scorer.model.photo import open_photo, preprocess, to_rgb
 from scorer.model.scorer import ImageScorer
 from scorer.model.statistics import NAMES
+from scorer.training.baselines import STATISTICS_BASELINES
 from scorer.training.data import Photos, load_photos, statistics_of
 from scorer.training.degrade import KINDS, degrade
 from scorer.training.labels import Serp
-from scorer.training.measures import Interval, accuracy, opa, pair_counts
+from scorer.training.measures import Interval, accuracy, click_accuracy, opa, pair_counts
 
 SEVERITIES: Final = (0.35, 0.7, 1.0)
 Array = NDArray[np.float64]
+
+# Table 1 of the Image Score paper, in percent: on a proprietary set, so beside ours only for orientation.
+PAPER: Final = {
+    "Random Guess": (50.0, 50.0),
+    "CTR Highest": (42.59, 44.40),
+    "CLIP Score": (49.75, 50.20),
+    "Image Score (CE)": (67.45, 64.14),
+    "Image Score (FL)": (67.75, 64.42),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,8 @@ class Evaluation:
     by_category: dict[str, Interval]
     by_background: dict[str, Interval]  # pairs within a page whose backgrounds look alike, or do not
     baselines: dict[str, Interval]
+    clicks: Interval | None  # click accuracy on the pages with a click
+    click_baselines: dict[str, Interval]
     quantiles: tuple[float, float, float]  # scores at 5, 50 and 95 %
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,29 +59,70 @@ def evaluate(
     folder: Path,
     serps: Sequence[Serp],
     *,
+    learned: Sequence[Serp] = (),
+    others: Mapping[str, Sequence[Array | None]] = MappingProxyType({}),
     advance: Callable[[int], object] | None = None,
 ) -> Evaluation:
-    """Score the labelled photos and compare the order within each page with the judges'."""
+    """Score the labelled photos and compare the order within each page with the judges' and the buyers'.
+
+    Args:
+        scorer: the model.
+        folder: the photo folder.
+        serps: pages that the model was not trained on.
+        learned: pages to fit the baselines on image statistics to; they are left out without.
+        others: more baselines: per page the score of each photo, or None where it cannot be scored (such a
+            page is then left out of that baseline's figure).
+        advance: told how many photos were read.
+    """
     photos = load_photos(
-        folder, (image for serp in serps for image in serp.images), scorer.image_size, advance=advance
-    )
+        folder, (image for serp in (*serps, *learned) for image in serp.images), scorer.image_size,
+        advance=advance,
+    )  # fmt: skip
     scores = score_pixels(scorer, photos.pixels)
     statistics = statistics_of(photos.pixels)
     rng = np.random.default_rng(0)
     categories = sorted({serp.category for serp in serps})
+    compared: dict[str, Array] = {
+        "random": rng.random(len(scores)),
+        "brightness": statistics[:, NAMES.index("luma_mean")],
+        "flat background": statistics[:, NAMES.index("background_flatness")],
+    }
+    if learned:
+        pages = [(photos.rows(serp.images), serp.truth) for serp in learned]
+        compared |= {name: fit(statistics, pages) for name, fit in STATISTICS_BASELINES.items()}
+    by_page: dict[str, Sequence[Array | None]] = {
+        name: [values[photos.rows(serp.images)] for serp in serps] for name, values in compared.items()
+    }
+    by_page |= others
+    ours = [scores[photos.rows(serp.images)] for serp in serps]
+    clicked = any(serp.clicked is not None for serp in serps)
     return Evaluation(
         version=scorer.version,
         n_serps=len(serps),
-        n_photos=len(photos.names),
+        n_photos=len({image for serp in serps for image in serp.images}),
         overall=_opa(photos, serps, scores),
         by_category={c: _opa(photos, [s for s in serps if s.category == c], scores) for c in categories},
         by_background=_by_background(photos, serps, scores, statistics),
-        baselines={
-            "random": _opa(photos, serps, rng.random(len(scores))),
-            "brightness": _opa(photos, serps, statistics[:, NAMES.index("luma_mean")]),
-            "flat background": _opa(photos, serps, statistics[:, NAMES.index("background_flatness")]),
-        },
-        quantiles=tuple(float(q) for q in np.quantile(scores, [0.05, 0.5, 0.95])),  # type: ignore[arg-type]
+        baselines={name: _orders(serps, values) for name, values in by_page.items()},
+        clicks=_clicks(serps, ours) if clicked else None,
+        click_baselines={name: _clicks(serps, values) for name, values in by_page.items()} if clicked else {},
+        quantiles=tuple(  # type: ignore[arg-type]
+            float(q) for q in np.quantile(np.concatenate(ours), [0.05, 0.5, 0.95])
+        ),
+    )
+
+
+def _orders(serps: Sequence[Serp], scores: Sequence[Array | None]) -> Interval:
+    return opa([(serp.truth, s) for serp, s in zip(serps, scores, strict=True) if s is not None])
+
+
+def _clicks(serps: Sequence[Serp], scores: Sequence[Array | None]) -> Interval:
+    return click_accuracy(
+        [
+            (serp.clicked, s)
+            for serp, s in zip(serps, scores, strict=True)
+            if s is not None and serp.clicked is not None
+        ]
     )
 
 
@@ -146,4 +200,4 @@ def _by_background(
     return {"similar": accuracy(similar), "different": accuracy(different)}
 
 
-__all__ = ["SEVERITIES", "Evaluation", "degraded_accuracy", "evaluate", "score_pixels"]
+__all__ = ["PAPER", "SEVERITIES", "Evaluation", "degraded_accuracy", "evaluate", "score_pixels"]

@@ -1,9 +1,10 @@
-"""Ordered pair accuracy, its interval, and the pairs that it counts.
+"""Ordered pair accuracy and click accuracy, their intervals, and the pairs that they count.
 
     OPA = share of the pairs (i, j) within a page with truth_i > truth_j where score_i > score_j
+    CA  = share of the pairs (i, j) within a page with i clicked, j not, where score_i > score_j
 
 Equal scores count one half (the paper counts them as wrong; with float scores there are none). Source: the
-Image Score paper, eq. 4.
+Image Score paper, eq. 4 and 5.
 """
 
 from __future__ import annotations
@@ -59,6 +60,18 @@ def opa(
     return accuracy([pair_counts(truth, scores) for truth, scores in pages], rng=rng, n_resamples=n_resamples)
 
 
+def click_accuracy(
+    pages: Sequence[tuple[int, Array]], *, rng: np.random.Generator | None = None, n_resamples: int = 2000
+) -> Interval:
+    """Click accuracy over pages, each the place of its clicked photo and the scores of all, shape (n,)."""
+    counts = []
+    for clicked, scores in pages:
+        truth = np.zeros(len(scores))
+        truth[clicked] = 1.0
+        counts.append(pair_counts(truth, scores))
+    return accuracy(counts, rng=rng, n_resamples=n_resamples)
+
+
 def accuracy(
     counts: Sequence[tuple[float, int]], *, rng: np.random.Generator | None = None, n_resamples: int = 2000
 ) -> Interval:
@@ -74,4 +87,4 @@ def accuracy(
     return Interval(float(100.0 * table[:, 0].sum() / total), float(low), float(high), int(total))
 
 
-__all__ = ["Interval", "accuracy", "opa", "pair_counts"]
+__all__ = ["Interval", "accuracy", "click_accuracy", "opa", "pair_counts"]

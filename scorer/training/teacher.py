@@ -1,8 +1,8 @@
-"""The teacher: kernel ridge regression from image statistics to the judges' scores.
+"""The teacher: kernel ridge regression from features of a photo to the judges' scores.
 
-With a thousand labelled photos, arithmetic on pixels with a smooth regressor on top is hard to beat. The
-compact tower learns from it: the teacher gives every training photo a score, labelled or not. Alone it is
-the baseline `statistics` of the evaluation.
+With a thousand labelled photos, fixed features with a smooth regressor on top are hard to beat. On image
+statistics it is a baseline of the evaluation; on the statistics and the levels of the pretrained network it
+teaches the compact tower: it gives every training photo a score, labelled or not, as it is and varied.
 
 Scores mean something within a page only, so the fit is on scores minus their page's mean. With K the
 kernel between labelled photos, C the matrix that centers by page, y the centered scores:
@@ -21,62 +21,68 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Chosen by 5-fold cross-validation over the training pages.
-GAMMA: Final = 0.005  # of exp(-gamma |x - y|^2), on standardized statistics
+# Chosen by cross-validation over the training pages.
+GAMMA: Final = 0.3  # of exp(-gamma |x - y|^2), on features whose mean square is 1 in all
 RIDGE: Final = 0.3
-_CLAMP: Final = 3.0  # standard deviations: beyond this, a statistic says no more
+_CLAMP: Final = 3.0  # standard deviations: beyond this, a feature says no more
 
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """Mean and spread of each statistic over the training photos."""
+    """Mean and spread of each feature over the training photos."""
 
     mean: Array
     std: Array
 
     @classmethod
-    def fit(cls, statistics: Array) -> Standard:
-        """From statistics of shape (n_photos, n_statistics)."""
-        return cls(statistics.mean(axis=0), np.maximum(statistics.std(axis=0), 1e-6))
+    def fit(cls, features: Array) -> Standard:
+        """From features of shape (n_photos, n_features)."""
+        return cls(features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6))
 
-    def __call__(self, statistics: Array) -> Array:
+    def __call__(self, features: Array) -> Array:
         """Standardized and clamped, same shape."""
-        return np.clip((statistics - self.mean) / self.std, -_CLAMP, _CLAMP)
+        return np.clip((features - self.mean) / self.std, -_CLAMP, _CLAMP)
+
+
+def weigh_blocks(*blocks: Array) -> Array:
+    """Standardized features side by side, each block with the same say however wide it is.
+
+    Args:
+        blocks: each of shape (n, its width), with mean square 1 per column.
+
+    Returns:
+        Shape (n, sum of widths); the mean square of a row is about 1 in all.
+    """
+    return np.concatenate([block / np.sqrt(block.shape[1] * len(blocks)) for block in blocks], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """A fitted kernel ridge regression."""
 
-    standard: Standard
-    support: Array  # standardized statistics of the labelled photos, shape (m, n_statistics)
+    support: Array  # features of the labelled photos, shape (m, n_features)
     weights: Array  # shape (m,)
     gamma: float
 
     @classmethod
     def fit(
-        cls,
-        standard: Standard,
-        pages: Sequence[tuple[Array, Array]],
-        *,
-        gamma: float = GAMMA,
-        ridge: float = RIDGE,
+        cls, pages: Sequence[tuple[Array, Array]], *, gamma: float = GAMMA, ridge: float = RIDGE
     ) -> Teacher:
-        """Fit on pages of (statistics, truth), shapes (n, n_statistics) and (n,)."""
-        support = standard(np.concatenate([statistics for statistics, _ in pages]))
+        """Fit on pages of (features, truth), shapes (n, n_features) and (n,)."""
+        support = np.concatenate([features for features, _ in pages])
         target = np.concatenate([truth - truth.mean() for _, truth in pages])
         kernel = _kernel(support, support, gamma)
         start = 0
-        for statistics, _ in pages:
-            page = slice(start, start + len(statistics))
+        for features, _ in pages:
+            page = slice(start, start + len(features))
             kernel[page] -= kernel[page].mean(axis=0)
-            start += len(statistics)
+            start += len(features)
         weights = np.linalg.solve(kernel + ridge * np.eye(len(support)), target)
-        return cls(standard, support, weights, gamma)
+        return cls(support, weights, gamma)
 
-    def predict(self, statistics: Array) -> Array:
+    def predict(self, features: Array) -> Array:
         """Scores in points of the judges' scale, around 0; shape (n,)."""
-        result: Array = _kernel(self.standard(statistics), self.support, self.gamma) @ self.weights
+        result: Array = _kernel(features, self.support, self.gamma) @ self.weights
         return result
 
 
@@ -86,4 +92,4 @@ def _kernel(a: Array, b: Array, gamma: float) -> Array:
     return kernel
 
 
-__all__ = ["GAMMA", "RIDGE", "Standard", "Teacher"]
+__all__ = ["GAMMA", "RIDGE", "Standard", "Teacher", "weigh_blocks"]

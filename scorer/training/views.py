@@ -1,78 +1,59 @@
-"""Views of the training photos: whole, slightly cropped, varied and degraded, with what is known of each.
-
-Made once before training, since the statistics of a view cost more than the network's own pass over it.
-"""
+"""Views of the training photos: whole, slightly cropped, varied and degraded, with what is known of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from scorer.model.statistics import BORDER, NAMES
-from scorer.training.data import statistics_of
+from scorer.model.statistics import BORDER
 from scorer.training.degrade import KINDS, degrade
 
 WHOLE: Final = len(KINDS)  # the kind of a view that is not degraded
 _PLAIN_SHARE: Final = 0.3  # of the varied views get a plain ground
-_MIRRORED: Final = (("left_edge", "right_edge"), ("left_luma_std", "right_luma_std"))
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
-    """Several views of n photos: first `n_good` good ones, then `n_varied` varied ones, then degraded ones.
+class View:
+    """One view of each of n photos.
 
-    A good view (whole, or mildly cropped) would be judged as the photo was. A varied view is another photo
-    of the same thing, better or worse: only its statistics, and so the teacher's score, are known. A
-    degraded view is worse than the good ones.
+    A good view (whole, or mildly cropped and mirrored) would be judged as the photo was. A varied view is
+    another photo of the same thing, better or worse. A degraded view is worse than the good ones.
     """
 
-    pixels: NDArray[np.uint8]  # (n_views, n, size, size, 3)
-    statistics: NDArray[np.float64]  # (n_views, n, n_statistics)
-    kind: NDArray[np.int64]  # (n_views, n), index into KINDS, or WHOLE
-    severity: NDArray[np.float64]  # (n_views, n), 0 for good views
-    n_good: int
-    n_varied: int
+    pixels: Pixels  # (n, size, size, 3)
+    kind: NDArray[np.int64]  # (n,), index into KINDS, or WHOLE
+    severity: NDArray[np.float64]  # (n,), 0 where not degraded
 
 
-def make_views(
-    pixels: NDArray[np.uint8],
-    rng: np.random.Generator,
-    *,
-    n_crops: int = 1,
-    n_varied: int = 4,
-    n_degraded: int = 4,
-    advance: Callable[[int], object] | None = None,
-) -> Views:
-    """Make the views of photos of shape (n, size, size, 3)."""
-    n = len(pixels)
-    n_good = 1 + n_crops
-    first_bad = n_good + n_varied
-    n_views = first_bad + n_degraded
-    views = np.empty((n_views, *pixels.shape), dtype=np.uint8)
-    kind = np.full((n_views, n), WHOLE, dtype=np.int64)
-    severity = np.zeros((n_views, n))
-    views[0] = pixels
-    for v in range(1, n_good):
-        views[v] = np.stack([mild_crop(photo, rng) for photo in pixels])
-    for v in range(n_good, first_bad):
-        views[v] = np.stack([vary(photo, rng) for photo in pixels])
-    for v in range(first_bad, n_views):
-        kind[v] = rng.integers(0, len(KINDS), n)
-        severity[v] = rng.uniform(0.2, 1.0, n)
-        others = rng.integers(0, n, n)
-        for i in range(n):
-            views[v, i] = degrade(pixels[i], KINDS[kind[v, i]], float(severity[v, i]), rng, pixels[others[i]])
-    statistics = np.empty((n_views, n, len(NAMES)))
-    for v in range(n_views):
-        statistics[v] = statistics_of(views[v])
-        if advance is not None:
-            advance(n)
-    return Views(views, statistics, kind, severity, n_good, n_varied)
+def make_view(pixels: Pixels, of: Literal["whole", "crop", "varied", "degraded"], seed: int) -> View:
+    """Make one view of photos of shape (n, size, size, 3); the same seed gives the same view."""
+    rng, n = np.random.default_rng(seed), len(pixels)
+    kind, severity = np.full(n, WHOLE, dtype=np.int64), np.zeros(n)
+    match of:
+        case "whole":
+            return View(pixels, kind, severity)
+        case "crop":
+            out = np.stack([mild_crop(photo, rng)[:, ::-1] for photo in pixels])
+        case "varied":
+            out = np.stack([vary(photo, rng) for photo in pixels])
+            flip = rng.random(n) < 0.5
+            out[flip] = out[flip, :, ::-1]
+        case "degraded":
+            kind, severity = rng.integers(0, len(KINDS), n), rng.uniform(0.2, 1.0, n)
+            others = rng.integers(0, n, n)
+            out = np.stack(
+                [
+                    degrade(photo, KINDS[k], float(s), rng, pixels[o])
+                    for photo, k, s, o in zip(pixels, kind, severity, others, strict=True)
+                ]
+            )
+    return View(out, kind, severity)
 
 
 def mild_crop(photo: NDArray[np.uint8], rng: np.random.Generator, most: float = 0.06) -> NDArray[np.uint8]:
@@ -121,20 +102,6 @@ def plain_ground(photo: NDArray[np.uint8], light: float) -> NDArray[np.uint8]:
     return np.asarray(np.clip(photo * (1.0 - share) + share * paper, 0.0, 255.0).astype(np.uint8))
 
 
-def mirror(pixels: NDArray[np.uint8], flip: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Photos of shape (n, height, width, 3), mirrored left to right where `flip` is set."""
-    return np.where(flip[:, None, None, None], pixels[:, :, ::-1], pixels)
-
-
-def mirror_statistics(statistics: NDArray[np.float64], flip: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The statistics of mirrored photos, shape (n, n_statistics): left and right change places."""
-    out = statistics.copy()
-    for left, right in _MIRRORED:
-        a, b = NAMES.index(left), NAMES.index(right)
-        out[flip, a], out[flip, b] = statistics[flip, b], statistics[flip, a]
-    return out
-
-
 def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """Shuffled rows in batches of `size`; the remainder below `size` waits for the next epoch."""
     order = rng.permutation(n)
@@ -142,14 +109,4 @@ def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.
         yield order[start : start + size]
 
 
-__all__ = [
-    "WHOLE",
-    "Views",
-    "batches",
-    "make_views",
-    "mild_crop",
-    "mirror",
-    "mirror_statistics",
-    "plain_ground",
-    "vary",
-]
+__all__ = ["WHOLE", "View", "batches", "make_view", "mild_crop", "plain_ground", "vary"]

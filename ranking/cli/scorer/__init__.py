@@ -8,6 +8,7 @@ from ranking.cli.scorer import (
     agreement,
     analyze,
     attributes,
+    calibrate,
     embed,
     evaluate,
     export,
@@ -28,6 +29,7 @@ app.command("titles")(titles.titles)
 app.command("finetune")(finetune.finetune)
 app.command("embed")(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("export")(export.export)
 app.command("analyze")(analyze.analyze)
 app.command("agreement")(agreement.agreement)

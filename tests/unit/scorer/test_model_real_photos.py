@@ -28,7 +28,7 @@ def labels():
 def test_the_compact_model_orders_held_out_pages_as_the_judges_do(labels):
     result = evaluate(load_scorer(), SHARED / "photos", labels)
     assert result.n_photos == 320
-    assert result.overall.value >= 78.0
+    assert result.overall.value >= 82.5  # 83.9 on the machine that trained it
     assert result.overall.low > max(baseline.high for baseline in result.baselines.values())
     low, _, high = result.quantiles
     assert low < 0.25

@@ -18,9 +18,7 @@ from scorer.training.evaluate import degraded_accuracy, evaluate
 from scorer.training.labels import read_labels
 from scorer.training.run import train
 
-SMALL = TrainConfig(
-    pretrain_epochs=1, pretrain_batch=8, rank_epochs=1, rank_serps=2, rank_beside=4, n_degraded=1
-)
+SMALL = TrainConfig(start="random", epochs=1, batch=8, serps=2, n_degraded=1)
 cli = CliRunner()
 
 
@@ -54,7 +52,7 @@ def test_a_run_leaves_a_scorer_and_its_record(run):
     assert load_scorer(run.folder).version == run.version
     assert TrainConfig.model_validate_json((run.folder / "config.json").read_text()) == SMALL
     phases = [json.loads(line)["phase"] for line in (run.folder / "losses.jsonl").read_text().splitlines()]
-    assert phases == ["photos", "views", "pretrain", "rank"]
+    assert phases == ["photos", "views", "views", "views", "train"]
     assert json.loads((run.folder / "metrics.json").read_text())["n_serps"] == 4
 
 

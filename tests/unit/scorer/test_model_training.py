@@ -18,8 +18,8 @@ from scorer.training.degrade import KINDS, degrade
 from scorer.training.labels import read_labels
 from scorer.training.losses import focal, pairwise_loss
 from scorer.training.measures import opa, pair_counts
-from scorer.training.teacher import Standard, Teacher
-from scorer.training.views import make_views, mirror, mirror_statistics, plain_ground
+from scorer.training.teacher import Standard, Teacher, weigh_blocks
+from scorer.training.views import WHOLE, make_view, plain_ground
 
 
 def test_pairwise_loss_is_the_hand_computed_one():
@@ -111,12 +111,12 @@ def test_a_wrong_label_line_is_named(tmp_path, row, words):
 
 def test_a_wrong_config_names_every_field(tmp_path):
     path = tmp_path / "c.json"
-    path.write_text('{"focal_gama": 2, "rank_lr": -1}')
+    path.write_text('{"focal_gama": 2, "lr": -1}')
     with pytest.raises(ConfigError) as caught:
         read_config(path)
     assert len(caught.value.problems) == 2
-    path.write_text('{"rank_epochs": 3}')
-    assert (read_config(path, seed=5).rank_epochs, read_config(path, seed=5).seed) == (3, 5)
+    path.write_text('{"epochs": 3}')
+    assert (read_config(path, seed=5).epochs, read_config(path, seed=5).seed) == (3, 5)
 
 
 def scene(size=160):
@@ -174,22 +174,21 @@ def test_statistics_of_a_blank_photo_are_finite(value):
     assert torch.isfinite(image_statistics(torch.full((2, 160, 160, 3), value, dtype=torch.uint8))).all()
 
 
-def test_the_statistics_of_a_mirrored_photo_are_the_mirrored_statistics():
-    rngs = [np.random.default_rng(seed) for seed in range(3)]
-    photos = np.stack([degrade(degrade(scene(), "clutter", 1.0, r), "noise", 0.5, r) for r in rngs])
-    flip = np.array([True, False, True])
-    direct = image_statistics(torch.from_numpy(mirror(photos, flip).copy())).numpy()
-    known = mirror_statistics(image_statistics(torch.from_numpy(photos)).numpy().astype(float), flip)
-    # shares and quantiles are of every fourth pixel, and mirroring takes the others
-    np.testing.assert_allclose(direct, known, atol=0.02)
-
-
-def test_views_are_the_same_for_the_same_seed():
+@pytest.mark.parametrize("of", ["whole", "crop", "varied", "degraded"])
+def test_a_view_is_the_same_for_the_same_seed(of):
     photos = np.stack([scene()] * 3)
-    first, second = (make_views(photos, np.random.default_rng(4)) for _ in range(2))
+    first, second = (make_view(photos, of, 4) for _ in range(2))
     np.testing.assert_array_equal(first.pixels, second.pixels)
-    assert (first.severity[: first.n_good] == 0).all()
-    assert (first.severity[first.n_good + first.n_varied :] > 0).all()
+    assert first.pixels.shape == photos.shape
+    assert ((first.severity > 0) == (of == "degraded")).all()
+    assert ((first.kind == WHOLE) == (of != "degraded")).all()
+    assert (of == "whole") == bool((first.pixels == photos).all())
+
+
+def test_a_cropped_view_is_mirrored():
+    photo = np.zeros((1, 64, 64, 3), dtype=np.uint8)
+    photo[:, :, :32] = 255
+    assert make_view(photo, "crop", 0).pixels[0, 32, 60].tolist() == [255, 255, 255]
 
 
 def test_the_teacher_learns_a_curve_from_scores_that_mean_something_within_a_page_only():
@@ -197,10 +196,35 @@ def test_the_teacher_learns_a_curve_from_scores_that_mean_something_within_a_pag
     x = rng.normal(size=(60, 8, 3))
     wanted = np.sin(x[..., 0]) + x[..., 1] ** 2
     pages = [(s, t + rng.uniform(-5, 5)) for s, t in zip(x, wanted, strict=True)]
-    teacher = Teacher.fit(Standard.fit(x.reshape(-1, 3)), pages, gamma=0.1, ridge=0.01)
+    teacher = Teacher.fit(pages, gamma=0.1, ridge=0.01)
     fresh = rng.normal(size=(200, 3))
     found = teacher.predict(fresh)
     assert np.corrcoef(found, np.sin(fresh[:, 0]) + fresh[:, 1] ** 2)[0, 1] > 0.9
+
+
+def test_the_teacher_is_the_ridge_regression_that_scikit_learn_fits_to_one_page():
+    from sklearn.kernel_ridge import KernelRidge
+
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(30, 4)), rng.normal(size=30)
+    fresh = rng.normal(size=(50, 4))
+    # with many pages' worth of ridge, centering the kernel's rows is all that differs: undo it by hand
+    centred = KernelRidge(alpha=0.5, kernel="precomputed")
+    kernel = np.exp(-0.2 * ((x[:, None] - x[None]) ** 2).sum(axis=2))
+    weights = np.linalg.solve(kernel - kernel.mean(axis=0) + 0.5 * np.eye(30), y - y.mean())
+    across = np.exp(-0.2 * ((fresh[:, None] - x[None]) ** 2).sum(axis=2))
+    found = Teacher.fit([(x, y)], gamma=0.2, ridge=0.5).predict(fresh)
+    np.testing.assert_allclose(found, across @ weights, atol=1e-9)
+    assert np.corrcoef(found, centred.fit(kernel, y - y.mean()).predict(across))[0, 1] > 0.95
+
+
+def test_blocks_have_the_same_say_however_wide_they_are():
+    rng = np.random.default_rng(0)
+    wide, narrow = rng.normal(size=(4000, 90)), rng.normal(size=(4000, 3))
+    weighed = weigh_blocks(Standard.fit(wide)(wide), Standard.fit(narrow)(narrow))
+    share = (weighed**2).mean(axis=0)
+    assert share[:90].sum() == pytest.approx(0.5, abs=0.03)
+    assert share[90:].sum() == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize(

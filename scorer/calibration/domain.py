@@ -1,0 +1,66 @@
+"""Is a photo like those that the model learned from? A distance in embedding space, with a stated threshold.
+
+The distance of a photo is one minus the mean cosine to its five nearest reference photos. The threshold is
+what 99 % of the reference photos keep to among themselves, each left out of its own neighbours. So about one
+in a hundred photos of the same kind is flagged; a larger share says that the photos are of another kind, on
+which the scores are unproven.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranking.errors import InputError
+
+Vectors = NDArray[np.float32]
+Array = NDArray[np.float64]
+NEIGHBOURS: Final = 5
+LEVEL: Final = 0.99
+_PART: Final = 512  # rows compared at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The reference photos and how far apart they lie."""
+
+    vectors: Vectors  # L2-normalised, shape (n, embed_dim)
+    threshold: float  # distance above which a photo is out of domain
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> Domain:
+        """From L2-normalised embeddings of at least 50 reference photos.
+
+        Raises:
+            InputError: too few photos for a threshold.
+        """
+        if len(vectors) < 50:
+            raise InputError(
+                f"{len(vectors)} photos are too few to say what is usual; at least 50 are needed"
+            )
+        return cls(vectors, float(np.quantile(_distances(vectors, vectors, skip=1), LEVEL)))
+
+    def distances(self, vectors: Vectors) -> Array:
+        """Distance of each photo, shape (n,), 0 to 2, from L2-normalised embeddings (n, embed_dim)."""
+        return _distances(vectors, self.vectors, skip=0)
+
+    def outside(self, vectors: Vectors) -> NDArray[np.bool_]:
+        """Which photos lie further than the threshold, shape (n,)."""
+        return np.asarray(self.distances(vectors) > self.threshold)
+
+
+def _distances(vectors: Vectors, reference: Vectors, *, skip: int) -> Array:
+    """One minus the mean cosine to the nearest ones; `skip` is 1 where each photo is its own nearest."""
+    found = []
+    for start in range(0, len(vectors), _PART):
+        cosine = vectors[start : start + _PART] @ reference.T
+        last = min(NEIGHBOURS + skip, cosine.shape[1])
+        nearest = -np.sort(-cosine, axis=1)[:, skip:last]
+        found.append(1.0 - nearest.astype(np.float64).mean(axis=1))
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+__all__ = ["LEVEL", "NEIGHBOURS", "Domain"]

@@ -1,0 +1,241 @@
+"""Distributions, drift, domain, and a new model on the old one's scale."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from ranking.cli.scorer import app
+from ranking.errors import InputError
+from scorer.calibration import (
+    Domain,
+    by_category,
+    drift,
+    fit_score_map,
+    population_stability,
+    read_reference,
+    save_reference,
+    take,
+)
+from scorer.calibration.rescale import write_mapped
+from scorer.model.head import ScoreMap
+from scorer.model.scorer import load_scorer
+
+cli = CliRunner()
+
+
+def test_distributions_are_of_all_photos_and_of_each_category():
+    found = by_category(np.array([0.0, 0.5, 1.0, 0.2]), ["hat", "hat", "hat", "shoes"])
+    assert [(d.category, d.n) for d in found] == [("all", 4), ("hat", 3), ("shoes", 1)]
+    assert found[1].mean == pytest.approx(0.5)
+    assert found[1].quantiles == pytest.approx((0.05, 0.25, 0.5, 0.75, 0.95))
+
+
+def test_psi_of_a_hand_made_shift():
+    # two bins at the reference's median: shares 0.5, 0.5 before, 0.25, 0.75 after
+    reference, sample = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.1, 0.8, 0.85, 0.9])
+    expected = (0.25 - 0.5) * math.log(0.25 / 0.5) + (0.75 - 0.5) * math.log(0.75 / 0.5)
+    assert population_stability(reference, sample, n_bins=2) == pytest.approx(expected)
+
+
+def test_psi_is_that_of_scipys_relative_entropies():
+    from scipy.stats import entropy
+
+    rng = np.random.default_rng(0)
+    reference, sample = rng.beta(2, 2, 4000), rng.beta(2.5, 2, 3000)
+    edges = np.quantile(reference, np.linspace(0, 1, 11)[1:-1])
+    q, p = (np.bincount(np.digitize(x, edges), minlength=10) / len(x) for x in (reference, sample))
+    assert population_stability(reference, sample) == pytest.approx(entropy(p, q) + entropy(q, p), rel=1e-9)
+
+
+def test_the_verdict_follows_the_size_of_the_shift():
+    rng = np.random.default_rng(0)
+    before = rng.beta(2, 2, 5000)
+    assert drift(before, rng.beta(2, 2, 5000)).verdict == "stable"
+    assert drift(before, rng.beta(2.8, 2, 5000)).verdict == "moved"
+    assert drift(before, rng.beta(6, 2, 5000)).verdict == "shifted"
+
+
+def test_few_photos_are_not_called_a_shift():
+    rng = np.random.default_rng(3)
+    verdicts = [drift(rng.random(30), rng.random(30)) for _ in range(100)]
+    assert np.mean([d.psi for d in verdicts]) > 0.25  # PSI alone would call most of them shifted
+    assert np.mean([d.verdict != "stable" for d in verdicts]) <= 0.05
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_scores_that_are_all_alike_have_no_drift_and_no_error(value):
+    same = np.full(50, value)
+    assert drift(same, same).psi == pytest.approx(0.0, abs=1e-9)
+    assert drift(np.full(500, 0.5), np.full(500, 0.9)).verdict == "shifted"
+
+
+def unit(x):
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_one_in_a_hundred_of_the_same_kind_is_out_of_domain_and_all_of_another_kind():
+    rng = np.random.default_rng(0)
+    centre = np.array([5.0, 0, 0, 0, 0, 0, 0, 0])
+    same = lambda n: unit(centre + rng.normal(size=(n, 8)))  # noqa: E731
+    domain = Domain.of(same(1000))
+    assert domain.outside(same(4000)).mean() == pytest.approx(0.01, abs=0.008)
+    assert domain.outside(unit(-centre + rng.normal(size=(50, 8)))).all()
+
+
+def test_the_distance_is_one_minus_the_mean_cosine_to_five_neighbours():
+    angle = np.deg2rad(np.arange(60.0))
+    domain = Domain.of(unit(np.stack([np.cos(angle), np.sin(angle)], axis=1)))
+    # a photo at -10 degrees: the nearest lie 10 to 14 degrees away
+    query = unit(np.array([[np.cos(np.deg2rad(-10)), np.sin(np.deg2rad(-10))]]))
+    expected = 1 - np.cos(np.deg2rad([10, 11, 12, 13, 14])).mean()
+    assert domain.distances(query)[0] == pytest.approx(expected, abs=1e-6)
+    # at the end of the arc, neighbours lie 1 to 5 degrees away: the furthest that a reference photo is
+    assert domain.threshold <= 1 - np.cos(np.deg2rad([1, 2, 3, 4, 5])).mean() + 1e-6
+
+
+def test_too_few_photos_for_a_domain_are_refused():
+    with pytest.raises(InputError, match="at least 50"):
+        Domain.of(np.eye(8, dtype=np.float32))
+
+
+def test_a_map_gives_the_old_distribution_and_keeps_the_new_order():
+    rng = np.random.default_rng(0)
+    new, old = rng.beta(6, 2, 4000), rng.beta(2, 3, 3000)
+    fitted = fit_score_map(new, old)
+    mapped = fitted(torch.from_numpy(new)).numpy()
+    assert population_stability(old, new) > 1.0
+    assert population_stability(old, mapped) < 0.01
+    levels = np.linspace(0.05, 0.95, 19)
+    np.testing.assert_allclose(np.quantile(mapped, levels), np.quantile(old, levels), atol=0.01)
+    order = np.argsort(new)
+    assert (np.diff(mapped[order]) >= 0).all()
+    ends = fitted(torch.tensor([0.0, 1.0])).tolist()
+    assert ends == [pytest.approx(0.0), pytest.approx(1.0)]
+
+
+def test_a_map_is_what_numpy_interpolates():
+    rule = ScoreMap(x=(0.1, 0.4, 0.9), y=(0.2, 0.3, 0.8))
+    scores = torch.linspace(0, 1, 101, dtype=torch.float64)
+    np.testing.assert_allclose(rule(scores).numpy(), np.interp(scores.numpy(), rule.x, rule.y), atol=1e-12)
+
+
+def test_a_map_between_few_photos_or_of_one_score_is_refused():
+    with pytest.raises(InputError, match="at least 100"):
+        fit_score_map(np.linspace(0, 1, 99), np.linspace(0, 1, 500))
+    with pytest.raises(InputError, match="nearly all photos one score"):
+        fit_score_map(np.full(500, 0.3), np.linspace(0, 1, 500))
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [((0.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (0.5, 0.2)), ((0.0, 1.0), (0.0,)), ((0, 2), (0, 1))]
+)
+def test_a_map_that_is_not_monotone_or_not_in_range_is_refused(x, y):
+    with pytest.raises(ValidationError):
+        ScoreMap(x=x, y=y)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """120 photos in two categories, and one file that is none."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for category in ("hat", "shoes"):
+        (folder / category).mkdir()
+        for i in range(60):
+            ground = rng.integers(40, 250, 3)
+            rgb = np.clip(ground + rng.normal(0, rng.uniform(1, 40), (40, 40, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(rgb).save(folder / category / f"{i}.png")
+    (folder / "hat" / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return load_scorer()
+
+
+def names(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))
+
+
+def test_a_reference_is_read_as_it_was_taken(scorer, photos, tmp_path):
+    taken = take(scorer, photos, names(photos))
+    assert len(taken.scores) == 120
+    assert len(taken.unreadable) == 1
+    save_reference(taken, tmp_path / "r.npz")
+    read = read_reference(tmp_path / "r.npz")
+    assert (read.version, read.categories) == (scorer.version, taken.categories)
+    np.testing.assert_allclose(read.scores, taken.scores, atol=1e-6)
+    np.testing.assert_allclose(read.vectors, taken.vectors, atol=2e-3)
+
+
+@pytest.mark.parametrize("data", [None, b"", b"no archive", b"PK\x03\x04cut"])
+def test_a_file_that_is_no_reference_is_refused(tmp_path, data):
+    path = tmp_path / "r.npz"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(InputError, match=r"does not exist|is no reference"):
+        read_reference(path)
+
+
+def test_a_mapped_model_is_another_version_with_the_same_order(scorer, photos, tmp_path):
+    write_mapped("compact", ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.1, 1.0)), tmp_path / "new")
+    mapped = load_scorer(tmp_path / "new")
+    assert mapped.version != scorer.version
+    batch = torch.randint(0, 256, (6, *[scorer.image_size] * 2, 3), generator=torch.manual_seed(0)).byte()
+    with torch.inference_mode():
+        expected = np.interp(scorer(batch).numpy(), [0, 0.5, 1], [0, 0.1, 1])
+        np.testing.assert_allclose(mapped(batch).numpy(), expected, atol=1e-6)
+    with pytest.raises(InputError, match="already holds"):
+        write_mapped("compact", ScoreMap(x=(0.0, 1.0), y=(0.0, 1.0)), tmp_path / "new")
+    with pytest.raises(InputError, match="already on another"):
+        write_mapped(str(tmp_path / "new"), ScoreMap(x=(0.0, 1.0), y=(0.0, 1.0)), tmp_path / "newer")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new"]  # nothing half-written
+
+
+def run(*arguments):
+    return cli.invoke(app, ["calibrate", *map(str, arguments)])
+
+
+def test_the_same_photos_have_not_drifted_and_darker_ones_have(photos, tmp_path):
+    reference, dark = tmp_path / "r.npz", tmp_path / "dark"
+    first = run("--photos", photos, "--save", reference, "--format", "json")
+    assert first.exit_code == 0, first.output
+    data = json.loads(first.stdout)
+    assert (data["n_photos"], data["n_unreadable"]) == (120, 1)
+    assert [d["category"] for d in data["distributions"]] == ["all", "hat", "shoes"]
+    assert "broken.jpg" in first.stderr
+    same = run("--photos", photos, "--against", reference, "--check", "--format", "json")
+    assert same.exit_code == 0
+    assert json.loads(same.stdout)["drift"]["scores"][0]["psi"] == pytest.approx(0.0, abs=1e-6)
+    for path in photos.rglob("*.png"):
+        (dark / path.parent.name).mkdir(parents=True, exist_ok=True)
+        Image.open(path).point(lambda v: v // 12).save(dark / path.parent.name / path.name)
+    moved = run("--photos", dark, "--against", reference, "--check")
+    assert moved.exit_code == 2
+    assert "out of domain" in moved.stderr
+    assert "shifted" in moved.stdout
+
+
+def test_a_new_model_takes_over_the_old_ones_scale(photos, tmp_path):
+    write_mapped("compact", ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.9, 1.0)), tmp_path / "old")
+    result = run(
+        "--photos", photos, "--like", tmp_path / "old", "--out", tmp_path / "new", "--format", "json"
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["map"]
+    assert found["psi_after"] < 0.1 < found["psi_before"]
+    assert load_scorer(tmp_path / "new").version == found["model_version"]
+
+
+@pytest.mark.parametrize("options", [("--like", "compact"), ("--check",)])
+def test_options_that_need_another_are_refused(photos, options):
+    result = run("--photos", photos, *options)
+    assert isinstance(result.exception, InputError)
