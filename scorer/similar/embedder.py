@@ -202,7 +202,7 @@ def _load(
     found = []
     for hit, photo in waiting:
         try:
-            found.append((hit, photo.result()))
+            found.append((hit, photo.result().pixels))
         except PhotoError as e:
             result.without_photo[hit["_id"]] = str(e)
     return found

@@ -85,8 +85,8 @@ def train(
     _check(config, grid, validation)
     started = time.monotonic()
     torch.set_num_threads(config.threads)
-    serps = read_labels(labels)
-    held_out = read_labels(validation) if validation else []
+    serps = read_labels(labels, note=note)
+    held_out = read_labels(validation, note=note) if validation else []
     if shared := {i for s in serps for i in s.images} & {i for s in held_out for i in s.images}:
         raise InputError(f"{len(shared)} photos are in both label files, {min(shared)} among them")
     out.mkdir(parents=True, exist_ok=True)

@@ -79,8 +79,8 @@ def evaluate(
     from scorer.training.labels import read_labels
 
     scorer = load_scorer(model, head=head, device=device)
-    serps = read_labels(labels[0])
-    learned = read_labels(trained_on) if trained_on else []
+    serps = read_labels(labels[0], note=out.note)
+    learned = read_labels(trained_on, note=out.note) if trained_on else []
     names = sorted({image for serp in serps for image in serp.images})
     others = _others(photos, labels[0], serps, clip)
     n_photos = len({image for serp in (*serps, *learned) for image in serp.images})
@@ -171,7 +171,7 @@ def _by_setup(
     from scorer.training.config import read_config
     from scorer.training.labels import read_labels
 
-    pages = {str(path): read_labels(path) for path in labels}
+    pages = {str(path): read_labels(path, note=out.note) for path in labels}
     result = evaluate_by_setup(photos, pages, folder, read_config(config), n_folds=folds, note=out.note)
     if format is Format.json:
         out.as_json(result.to_dict())
