@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,10 +29,11 @@ MID = (  # about four in a thousand
 def index(es: Elasticsearch, n_docs: int, name: str = "bench", *, keep: bool = False) -> Iterator[str]:
     """An index of `n_docs` documents in one segment, removed at the end.
 
-    With `keep` it stays, under a name that holds its size, and is used again by the next run that keeps.
+    With `keep` it stays, under a name that holds its size or that CORPUS gives, and is used again by the
+    next run that keeps.
     """
     if keep:
-        name = f"{name}-{n_docs}"
+        name = os.environ.get("CORPUS") or f"{name}-{n_docs}"
         if es.indices.exists(index=f"{name}-000001") and _is_whole(es, f"{name}-000001", n_docs):
             yield f"{name}-000001"
             return
