@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -121,3 +124,68 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
         open_photo(bomb)
     with pytest.raises(PhotoError, match="at most 100 "):
         open_photo(encoded(picture()), max_pixels=100)
+
+
+def test_a_cmyk_jpeg_as_adobe_stores_it_keeps_its_light():
+    light = encoded(Image.new("CMYK", (40, 40), (0, 0, 0, 20)), "JPEG", quality=95)
+    dark = encoded(Image.new("CMYK", (40, 40), (0, 0, 0, 230)), "JPEG", quality=95)
+    assert read_photo(light, 8).mean() > 200
+    assert read_photo(dark, 8).mean() < 60
+
+
+@pytest.mark.parametrize("format", ["WEBP", "PNG", "TIFF"])
+def test_any_animation_shows_its_first_frame(format):
+    first, second = Image.new("RGB", (20, 20), (255, 0, 0)), Image.new("RGB", (20, 20), (0, 0, 255))
+    options = {"lossless": True} if format == "WEBP" else {}
+    data = encoded(first, format, save_all=True, append_images=[second], **options)
+    assert read_photo(data, 8)[4, 4].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("junk", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 300])
+def test_broken_exif_does_not_hide_the_photo(junk):
+    data = encoded(picture(), "JPEG")
+    broken = data[:2] + b"\xff\xe1" + (len(junk) + 2).to_bytes(2, "big") + junk + data[2:]
+    np.testing.assert_array_equal(read_photo(broken, 16), read_photo(data, 16))
+
+
+def test_a_large_jpeg_is_refused_though_a_fraction_of_it_could_be_decoded():
+    bomb = encoded(Image.new("L", (10_000, 10_000), 128), "JPEG")
+    with pytest.raises(PhotoError, match="10000 x 10000"):
+        read_photo(bomb, 160)
+
+
+def test_refusing_a_bomb_and_reading_a_large_photo_take_bounded_memory():
+    """In a process of its own, whose peak is its own: 49 megapixels cost a few copies of themselves."""
+    code = """
+import io, resource
+from PIL import Image
+from scorer.model.photo import PhotoError, read_photo
+def bytes_of(side):
+    buffer = io.BytesIO()
+    Image.new("1", (side, side)).save(buffer, "PNG")
+    return buffer.getvalue()
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB
+bomb, large = bytes_of(30_000), bytes_of(7_000)
+before = peak()
+try:
+    read_photo(bomb, 160)
+except PhotoError:
+    print(peak() - before)
+read_photo(large, 160)
+print(peak() - before)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    refused, read = (float(line) for line in found.stdout.split())
+    assert refused < 20
+    assert read < 500
+
+
+def test_a_png_with_an_endless_text_is_refused():
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    png = encoded(picture())
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 200_000_000, 9))
+    with pytest.raises(PhotoError, match="broken"):
+        read_photo(png[:33] + text + png[33:], 16)
