@@ -151,7 +151,10 @@ def transform(rng: random.Random) -> dict[str, Any]:
     if kind == "piecewise":
         n = rng.randint(2, 6)
         xs = sorted(rng.sample(range(101), n))
-        return {"type": kind, "points": [[x / 100, y] for x, y in zip(xs, sorted(rng.random() for _ in xs), strict=True)]}
+        return {
+            "type": kind,
+            "points": [[x / 100, y] for x, y in zip(xs, sorted(rng.random() for _ in xs), strict=True)],
+        }
     return {"type": kind}
 
 
@@ -219,7 +222,12 @@ def relevance(rng: random.Random) -> dict[str, Any]:
         return {"bool": {"must": [term], "should": [match, {"term": {"category": rng.choice(CATEGORIES)}}]}}
     if kind == 8:
         return rng.choice([{"match_all": {}}, {"constant_score": {"filter": term, "boost": 1.7}}])
-    return {"bool": {"must": [match], "must_not": [{"range": {"created_at": {"gt": NOW, "format": "epoch_millis"}}}]}}
+    return {
+        "bool": {
+            "must": [match],
+            "must_not": [{"range": {"created_at": {"gt": NOW, "format": "epoch_millis"}}}],
+        }
+    }
 
 
 def script_score(profile: Profile, inner: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -246,7 +254,9 @@ def rank_boost(profile: Profile, inner: dict[str, Any], **more: Any) -> dict[str
     return {"rank_boost": {**body, **more}}
 
 
-def bodies(rng: random.Random, profiles: int, queries: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def bodies(
+    rng: random.Random, profiles: int, queries: int
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Pairs of search bodies whose answers have to be equal: `profiles` times `queries` of them."""
     for _ in range(profiles):
         chosen = profile(rng)
@@ -281,5 +291,3 @@ def around(rng: random.Random) -> Any:
     if kind == 3:
         return lambda query: {"bool": {"must": [query, other], "must_not": [{"term": {"category": "hat"}}]}}
     return lambda query: query
-
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 import zipfile
@@ -54,7 +55,9 @@ class Server:
             sent = "".join(json.dumps(line) + "\n" for line in body).encode()
         elif isinstance(body, str):
             sent = body.encode()
-        meta, answer = self.transport.perform_request(method, path, body=sent, headers=headers, request_timeout=120.0)
+        meta, answer = self.transport.perform_request(
+            method, path, body=sent, headers=headers, request_timeout=120.0
+        )
         return meta.status, answer
 
     def do(self, method: str, path: str, body: Any = None) -> Any:
@@ -73,12 +76,21 @@ def plugin_zip(version: str) -> Path:
     """
     home = distribution(version, Event())
     found = sorted((FOLDER / "target").glob(f"rank-boost-*-es{version}.zip"))
-    sources = [p for p in FOLDER.rglob("*") if p.is_file() and "target" not in p.parts and p.name != "STATUS"]
+    sources = [FOLDER / "pom.xml", *(p for p in (FOLDER / "src").rglob("*") if p.is_file())]
     newest = max(p.stat().st_mtime for p in sources)
     if not found or found[-1].stat().st_mtime < newest:
         subprocess.run(
-            ["mvn", "-q", "-B", "-f", FOLDER / "pom.xml", "package", "-DskipTests"]
-            + [f"-Des.version={version}", f"-Des.home={home}"],
+            [
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                FOLDER / "pom.xml",
+                "package",
+                "-DskipTests",
+                f"-Des.version={version}",
+                f"-Des.home={home}",
+            ],
             env={**os.environ, "JAVA_HOME": str(find_jdk("Elasticsearch").home)},
             check=True,
         )
@@ -154,7 +166,8 @@ def start(
             lines.append(f"discovery.seed_hosts: {json.dumps([f'127.0.0.1:{port}' for port in transport])}")
             if not (home / name / "data").is_dir():
                 lines.append(f"cluster.initial_master_nodes: {json.dumps(names)}")
-        _spawn(installed, home / name, lines, jdk.home, heap, java)
+        _configure(home / name, lines)
+        _spawn(installed, home / name, jdk.home, f"-Xms{heap} -Xmx{heap} {java}".strip())
     server = Server(f"http://127.0.0.1:{http[0]}", version)
     _wait(server, home, nodes)
     pids = [int((home / name / "pid").read_text()) for name in names]
@@ -166,7 +179,11 @@ def _installed(version: str, home: Path) -> Path:
     """The server with the plugin, sharing the cached one's files."""
     installed = home / f"elasticsearch-{version}"
     if not installed.is_dir():
-        subprocess.run(["cp", "-al", distribution(version, Event()), installed], check=True)
+        original = distribution(version, Event())
+        linked = subprocess.run(["cp", "-al", original, installed], check=False, capture_output=True)
+        if linked.returncode:  # another file system
+            shutil.rmtree(installed, ignore_errors=True)
+            shutil.copytree(original, installed, symlinks=True)
     target = installed / "plugins" / "rank-boost"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
@@ -175,7 +192,7 @@ def _installed(version: str, home: Path) -> Path:
     return installed
 
 
-def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, java: str) -> None:
+def _configure(home: Path, lines: list[str]) -> None:
     config, temporary = home / "config", home / "tmp"
     for folder in (config, temporary):
         remove_tree(folder)
@@ -184,6 +201,9 @@ def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, 
     (config / "elasticsearch.yml").write_text("\n".join(lines) + "\n")
     for name in ("jvm.options", "log4j2.properties"):
         shutil.copyfile(CONFIG / f"elasticsearch.{name}", config / name)
+
+
+def _spawn(installed: Path, home: Path, jdk: Path, java: str) -> None:
     (home / "pid").unlink(missing_ok=True)
     user = unprivileged_user()
     if user:
@@ -194,9 +214,9 @@ def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, 
         marker="rank-boost-test",
         env={
             "ES_JAVA_HOME": str(jdk),
-            "ES_JAVA_OPTS": f"-Xms{heap} -Xmx{heap} {java}".strip(),
-            "ES_PATH_CONF": str(config),
-            "ES_TMPDIR": str(temporary),
+            "ES_JAVA_OPTS": java,
+            "ES_PATH_CONF": str(home / "config"),
+            "ES_TMPDIR": str(home / "tmp"),
             "HOME": str(home),
             "JAVA_HOME": "",
         },
@@ -207,8 +227,10 @@ def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, 
 
 def _wait(server: Server, home: Path, nodes: int) -> None:
     deadline = time.monotonic() + 180
+    host, port = server.url.removeprefix("http://").split(":")
     while time.monotonic() < deadline:
-        with suppress(NotThere):
+        with suppress(NotThere, OSError):
+            socket.create_connection((host, int(port)), timeout=1).close()
             status, health = server.call("GET", f"/_cluster/health?wait_for_nodes={nodes}&timeout=5s")
             if status == 200 and health["number_of_nodes"] == nodes:
                 return
