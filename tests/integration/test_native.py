@@ -32,8 +32,9 @@ from ranking.search import Searcher
 from ranking.settings import get_settings
 from ranking.topk import Strategy, TopK
 from replay import read_log, verify
+from stack.bundle import resolve_version
 from tests.integration.conftest import missing
-from tests.integration.plugin.nodes import cluster
+from tests.integration.plugin.conftest import running
 from tests.integration.secure_server import es_version
 from tests.integration.test_parity import NOW, WORDS, random_documents, random_profile
 
@@ -273,10 +274,9 @@ def test_a_plugin_removed_under_a_live_profile(
     assert "served natively" in run.invoke(full_app(), words).stderr
 
 
-def test_a_cluster_of_which_one_node_lacks_the_plugin(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_cluster_of_which_one_node_lacks_the_plugin() -> None:
     """A plugin being rolled out: whichever node is asked, no search fails, and every page is whole."""
-    home = tmp_path_factory.mktemp("mixed")
-    with cluster(es_version(), home, nodes=3, bare=[2]) as server:
+    with running(resolve_version(es_version()), 3, bare=[2]) as server:
         es = Elasticsearch(server.url, request_timeout=60)  # a node that knows the query
         assert sorted((plugin_versions(es) or {}).values(), key=str) == ["0.1.0", "0.1.0", None]
         assert find_features(es, refresh=True).rank_boost is False

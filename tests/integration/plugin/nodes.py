@@ -6,11 +6,9 @@ They speak plain JSON through `Server`, since one client library refuses the oth
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
+import socket
 import time
-import zipfile
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from elastic_transport.client_utils import url_to_node_config
 from stack.bundle import distribution, resolve_version
 from stack.jdk import find_jdk
 from stack.paths import remove_tree, unprivileged_user
+from stack.plugin import server_with_plugin
 from stack.ports import choose
 from stack.process import Process, give, spawn, stop, tail
 
@@ -64,28 +63,6 @@ class Server:
         status, answer = self.call(method, path, body)
         assert status < 300, f"{method} {path}: {status} {json.dumps(answer)[:2000]}"
         return answer
-
-
-def plugin_zip(version: str) -> Path:
-    """The plugin for a server version, built where it is older than its sources.
-
-    Raises:
-        FileNotFoundError: there is no Maven.
-        subprocess.CalledProcessError: it does not compile; the output says why.
-    """
-    home = distribution(version, Event())
-    found = sorted((FOLDER / "target").glob(f"rank-boost-*-es{version}.zip"))
-    sources = [p for p in FOLDER.rglob("*") if p.is_file() and "target" not in p.parts and p.name != "STATUS"]
-    newest = max(p.stat().st_mtime for p in sources)
-    if not found or found[-1].stat().st_mtime < newest:
-        subprocess.run(
-            ["mvn", "-q", "-B", "-f", FOLDER / "pom.xml", "package", "-DskipTests"]
-            + [f"-Des.version={version}", f"-Des.home={home}"],
-            env={**os.environ, "JAVA_HOME": str(find_jdk("Elasticsearch").home)},
-            check=True,
-        )
-        found = sorted((FOLDER / "target").glob(f"rank-boost-*-es{version}.zip"))
-    return found[-1]
 
 
 @contextmanager
@@ -132,7 +109,7 @@ def start(
     for folder in (home, *home.parents[: len(home.parents) - 1]):
         with suppress(PermissionError):
             folder.chmod(folder.stat().st_mode | 0o011)
-    installed = _installed(version, home)
+    installed = server_with_plugin(version, Event())
     jdk = find_jdk("Elasticsearch", for_other_user=unprivileged_user() is not None)
     http: list[int] = []
     transport: list[int] = []
@@ -160,7 +137,8 @@ def start(
             if not (home / name / "data").is_dir():
                 lines.append(f"cluster.initial_master_nodes: {json.dumps(names)}")
         folder = distribution(version, Event()) if i in bare else installed
-        _spawn(folder, home / name, lines, jdk.home, heap, java)
+        _configure(home / name, lines)
+        _spawn(folder, home / name, jdk.home, f"-Xms{heap} -Xmx{heap} {java}".strip())
     server = Server(f"http://127.0.0.1:{http[0]}", version)
     _wait(server, home, nodes)
     pids = [int((home / name / "pid").read_text()) for name in names]
@@ -168,20 +146,7 @@ def start(
     return server
 
 
-def _installed(version: str, home: Path) -> Path:
-    """The server with the plugin, sharing the cached one's files."""
-    installed = home / f"elasticsearch-{version}"
-    if not installed.is_dir():
-        subprocess.run(["cp", "-al", distribution(version, Event()), installed], check=True)
-    target = installed / "plugins" / "rank-boost"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
-    with zipfile.ZipFile(plugin_zip(version)) as archive:
-        archive.extractall(target)
-    return installed
-
-
-def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, java: str) -> None:
+def _configure(home: Path, lines: list[str]) -> None:
     config, temporary = home / "config", home / "tmp"
     for folder in (config, temporary):
         remove_tree(folder)
@@ -190,6 +155,9 @@ def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, 
     (config / "elasticsearch.yml").write_text("\n".join(lines) + "\n")
     for name in ("jvm.options", "log4j2.properties"):
         shutil.copyfile(CONFIG / f"elasticsearch.{name}", config / name)
+
+
+def _spawn(installed: Path, home: Path, jdk: Path, java: str) -> None:
     (home / "pid").unlink(missing_ok=True)
     user = unprivileged_user()
     if user:
@@ -200,9 +168,9 @@ def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, 
         marker="rank-boost-test",
         env={
             "ES_JAVA_HOME": str(jdk),
-            "ES_JAVA_OPTS": f"-Xms{heap} -Xmx{heap} {java}".strip(),
-            "ES_PATH_CONF": str(config),
-            "ES_TMPDIR": str(temporary),
+            "ES_JAVA_OPTS": java,
+            "ES_PATH_CONF": str(home / "config"),
+            "ES_TMPDIR": str(home / "tmp"),
             "HOME": str(home),
             "JAVA_HOME": "",
         },
@@ -213,8 +181,10 @@ def _spawn(installed: Path, home: Path, lines: list[str], jdk: Path, heap: str, 
 
 def _wait(server: Server, home: Path, nodes: int) -> None:
     deadline = time.monotonic() + 180
+    host, port = server.url.removeprefix("http://").split(":")
     while time.monotonic() < deadline:
-        with suppress(NotThere):
+        with suppress(NotThere, OSError):
+            socket.create_connection((host, int(port)), timeout=1).close()
             status, health = server.call("GET", f"/_cluster/health?wait_for_nodes={nodes}&timeout=5s")
             if status == 200 and health["number_of_nodes"] == nodes:
                 return
