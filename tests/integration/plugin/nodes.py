@@ -28,7 +28,6 @@ from stack.ports import choose
 from stack.process import Process, give, spawn, stop, tail
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "plugin"
 CONFIG = ROOT / "stack" / "config"
 JSON_LINES = "application/x-ndjson"
 
