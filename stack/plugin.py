@@ -210,6 +210,7 @@ def _package(
     command = [mvn, "-B", "-q", "-f", str(work / "pom.xml"), "package", f"-Des.version={version}"]
     command += [f"-Des.home={home.resolve()}", f"-Des.major={version.partition('.')[0]}"]
     command += [f"-Dlucene.version={lucene}"] if lucene else []
+    command += ["-Djava.release=17"] if version.startswith("8.") else []
     command += [] if tests else ["-DskipTests"]
     env = {**os.environ, "JAVA_HOME": str(find_jdk(TITLE).home)}
     with log.open("wb") as sink:
