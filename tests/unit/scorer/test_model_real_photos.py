@@ -39,4 +39,4 @@ def test_a_photo_beats_its_degraded_copy(labels):
     names = [serp.images[0] for serp in labels][:24]
     accuracy = degraded_accuracy(load_scorer(), SHARED / "photos", names, severities=(0.7,))
     shares = [share[0.7] for share in accuracy.values()]
-    assert sum(shares) / len(shares) >= 90.0
+    assert sum(shares) / len(shares) >= 95.0  # 98.3 on 80 photos
