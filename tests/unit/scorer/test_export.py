@@ -211,7 +211,7 @@ def test_open_clip_loads_the_folder_and_gives_the_same_embedding(tmp_path):
     assert scorer.version == version == load_scorer().version
     x = transform(scene())[None]
     with torch.inference_mode():
-        theirs = model.eval().encode_image(torch.cat([x, x.flip(3)])).mean(0)
+        theirs = model.eval().encode_image(x)[0]
         ours = scorer.embed_raw(torch.from_numpy(scorer.preprocess(scene()))[None])[0]
     torch.testing.assert_close(theirs, ours, atol=2e-2, rtol=2e-2)  # they resize without a reducing gap
     assert float(torch.nn.functional.cosine_similarity(theirs, ours, dim=0)) > 0.999
