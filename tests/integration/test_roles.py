@@ -67,6 +67,7 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "search --explain": (READY, ("search", "red dress", "--explain")),
     "search --compare": (READY, ("search", "red dress", "--compare", "additive", "--html", "{tmp}/x.html")),
     "search --profile PUBLISHED": (READY, ("search", "red dress", "--profile", "mine")),
+    "similar": (READY, ("similar", "i0")),
     "replay record": (READY, ("replay", "record", "{tmp}/new", "--queries", "{tmp}/queries.txt")),
     "replay verify --live": (READY, ("replay", "verify", "{tmp}/log", "--live")),
     "replay run --live": (READY, ("replay", "run", "{tmp}/log", "--live", "--report", "{tmp}/r.html")),
@@ -176,7 +177,16 @@ def admin(secure_server: SecureServer) -> Iterator[Elasticsearch]:
         es = connect()
     deploy_templates(es, READY)
     ensure_index(es, READY)
-    items = ({"item_id": f"i{i}", "title": "red dress", "status": "on_sale"} for i in range(9))
+    items = (
+        {
+            "item_id": f"i{i}",
+            "title": "red dress",
+            "status": "on_sale",
+            "image_embedding": [1.0, float(i), 0.5, 0.0],
+            "image_embedding_version": "tower-1",
+        }
+        for i in range(9)
+    )
     helpers.bulk(es, ({"_index": READY, "_id": item["item_id"], **item} for item in items), refresh=True)
     yield es
     es.close()
