@@ -143,7 +143,9 @@ def _plan_class(
                 proven[j, i] = certificate.passes == 1
     ms = np.median(seconds, axis=0).mean(axis=1) * 1000
     # Of those that are about as fast, the one that is proven in one pass most often: it has the shorter tail.
-    sure = np.where(ms <= ms.min() * _CLOSE, proven.mean(axis=1), -1.0)
+    # The native query is, always, and needs no count of matches: where it is as fast, it is taken.
+    native = np.array([strategy.kind == "plugin" for strategy in strategies])
+    sure = np.where(ms <= ms.min() * _CLOSE, proven.mean(axis=1) + native, -1.0)
     best = int(np.lexsort((ms, -sure))[0])
     names = [str(strategy) for strategy in strategies]
     shares = {name: float(share) for name, share in zip(names, proven.mean(axis=1), strict=True)}
