@@ -25,7 +25,7 @@ from stack.jdk import find_jdk
 from stack.paths import remove_tree, unprivileged_user
 from stack.plugin import server_with_plugin
 from stack.ports import choose
-from stack.process import Process, give, spawn, stop, tail
+from stack.process import Process, give, marked, spawn, stop, tail
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "stack" / "config"
@@ -38,7 +38,6 @@ class Server:
 
     url: str
     version: str
-    processes: tuple[Process, ...] = ()
     transport: Transport | None = None
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -83,12 +82,15 @@ def cluster(
         java: more options of the JVM.
         bare: nodes without the plugin, from 0.
     """
-    server = start(version, home, nodes=nodes, heap=heap, settings=settings, java=java, bare=bare)
-    try:
-        yield server
+    try:  # what was started ends, also where the start itself is interrupted
+        yield start(version, home, nodes=nodes, heap=heap, settings=settings, java=java, bare=bare)
     finally:
-        stop(server.processes, patience_s=20)
+        stop([Process.of(pid) for pid in marked(_marker(home))], patience_s=20)
         remove_tree(home)
+
+
+def _marker(home: Path) -> str:
+    return f"rank-boost-test:{home}"
 
 
 def start(
@@ -140,8 +142,6 @@ def start(
         _spawn(folder, home / name, jdk.home, f"-Xms{heap} -Xmx{heap} {java}".strip())
     server = Server(f"http://127.0.0.1:{http[0]}", version)
     _wait(server, home, nodes)
-    pids = [int((home / name / "pid").read_text()) for name in names]
-    server.processes = tuple(Process.of(pid) for pid in pids)
     return server
 
 
@@ -164,7 +164,7 @@ def _spawn(installed: Path, home: Path, jdk: Path, java: str) -> None:
     spawn(
         [installed / "bin" / "elasticsearch", "-d", "-p", home / "pid"],
         log=home / "started.log",
-        marker="rank-boost-test",
+        marker=_marker(home.parent),
         env={
             "ES_JAVA_HOME": str(jdk),
             "ES_JAVA_OPTS": java,
