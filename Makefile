@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit it it8 check format bench browser down clean docs
+.PHONY: help setup demo test unit it it8 check format bench plugin browser down clean docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -47,6 +47,10 @@ format: $(READY) ## write the format
 bench: $(READY) ## every benchmark, results as JSON in benchmarks/results/
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m benchmarks
+
+plugin: $(READY) ## the rank-boost plugin for both server versions, tested, as zips in dist/
+	$(BIN)/rank-cli plugin build --tests
+	$(BIN)/rank-cli plugin build --tests --es-version 8.19
 
 docs: $(READY) ## the command reference and the lint rules, generated
 	$(BIN)/python -m docs.reference
