@@ -6,6 +6,7 @@ All data here is simulated.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +112,10 @@ def make_index(
     _bulk(server, name, changes)
     server.do("POST", f"/{name}/_refresh")
     server.do("GET", f"/_cluster/health/{name}?wait_for_status=green&timeout=60s")
+    for _ in range(120):  # a merge changes relevance under whoever compares
+        if not server.do("GET", f"/{name}/_stats/merge")["_all"]["total"]["merges"]["current"]:
+            return
+        time.sleep(0.5)
 
 
 def _bulk(server: Server, name: str, lines: list[dict[str, Any]]) -> None:
