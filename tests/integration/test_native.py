@@ -58,7 +58,7 @@ def fill(es: Elasticsearch, name: str, shards: int = 1, n: int = 2_000) -> str:
     wanted = desired_state(name)
     apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
     index = f"{name}-000001"
-    es.indices.create(index=index, settings={"number_of_shards": shards})
+    es.indices.create(index=index, settings={"number_of_shards": shards, "number_of_replicas": 0})
     documents = list(random_documents(np.random.default_rng(5), n))
     for start in range(0, n, n // 4):
         part = documents[start : start + n // 4]
