@@ -121,7 +121,7 @@ def _capture(record: CaptureRecord) -> dict[str, Any]:
     """A capture as JSON: what is None is left out, an infinite floor is a text."""
     names = (
         "search_id", "query", "now_ms", "index", "profile", "profile_hash", "k", "total_hits", "window",
-        "platform", "user_id", "session_id", "arm", "n_shards", "took_ms", "source",
+        "platform", "user_id", "session_id", "arm", "n_shards", "took_ms", "execution", "source",
     )  # fmt: skip
     row = {name: value for name in names if (value := getattr(record, name)) is not None}
     if record.rel_floor is not None:

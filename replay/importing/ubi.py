@@ -168,6 +168,7 @@ def our_search(ours: Mapping[str, Any]) -> CaptureRecord:
         filters=rows.mapping(ours, "filters"),
         n_shards=rows.whole(ours, "n_shards") or 0,
         took_ms=rows.whole(ours, "took_ms") or 0,
+        execution=rows.text(ours, "execution"),
         source=rows.text(ours, "source"),
     )
 

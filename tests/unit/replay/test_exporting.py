@@ -85,6 +85,7 @@ def record(rng: np.random.Generator, i: int) -> CaptureRecord:
         filters={"category": ["hat", "dress"]} if i % 3 == 0 else {},
         n_shards=3,
         took_ms=7,
+        execution="script_score",
     )
 
 
