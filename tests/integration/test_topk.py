@@ -105,9 +105,11 @@ def test_a_plan_picks_the_fastest_and_serves_the_same_pages(es: Elasticsearch, i
     plan = plan_execution(es, index, p, searches, rounds=3)
     assert [(part.low, part.high, part.n) for part in plan.classes] == [(0, 10_000, 2), (10_000, 100_000, 2)]
     for part in plan.classes:
-        assert part.ms[str(part.strategy)] == min(part.ms.values())
+        # of strategies within a tenth of the fastest, one that is proven every time
+        assert part.ms[str(part.strategy)] <= 1.1 * min(part.ms.values()) + 0.01
         assert str(part.strategy) in part.why or "scoring every match" in part.why
-    assert plan.strategy(None).kind == "full"
+    everywhere = {part.strategy.kind for part in plan.classes}
+    assert plan.strategy(None).kind == ("plugin" if everywhere == {"plugin"} else "full")
     assert plan.strategy(50_000) == plan.classes[1].strategy
     server = TopK(es, index, p)
     planned = PlannedTopK(server, plan)

@@ -11,7 +11,7 @@ from scorer.model.scorer import load_scorer
 from scorer.training.evaluate import degraded_accuracy, evaluate
 from scorer.training.labels import read_labels
 
-SHARED = Path(__file__).parents[4] / "shared"
+SHARED = Path(os.environ.get("RANK_SHARED", Path(__file__).parents[4] / "shared"))
 
 
 @pytest.fixture(scope="module")
