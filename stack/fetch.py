@@ -89,16 +89,7 @@ def maven(
     log, repository = folder / "maven.log", folder / ".maven"
     command = [mvn, "-B", "-q", f"{PLUGIN}:{goal}", f"-Dmaven.repo.local={repository}"]
     command += [f"-DoutputDirectory={folder}", *arguments]
-    with log.open("wb") as sink:
-        child = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
-        )
-        while child.poll() is None:
-            if cancel.wait(0.2):
-                child.terminate()
-                child.wait()
-                raise Cancelled
-    if child.returncode != 0:
+    if run_logged(command, folder, log, cancel) != 0:
         raise StackError(
             engine,
             f"Maven could not fetch {what}",
@@ -107,6 +98,30 @@ def maven(
         )
     log.unlink()
     remove_tree(repository)
+
+
+def run_logged(
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    cancel: threading.Event,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a command in `folder`, all it says into `log`; its exit status.
+
+    Raises:
+        Cancelled: `cancel` was set; the command is ended.
+    """
+    with log.open("wb") as sink:
+        child = subprocess.Popen(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+        )
+        while child.poll() is None:
+            if cancel.wait(0.2):
+                child.terminate()
+                child.wait()
+                raise Cancelled
+    return child.returncode
 
 
 def sha256_of(path: Path) -> str:

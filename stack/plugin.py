@@ -21,7 +21,7 @@ from typing import Final
 
 from ranking.errors import StackError
 from stack.bundle import distribution
-from stack.fetch import Cancelled, cached, sha256_of
+from stack.fetch import cached, run_logged, sha256_of
 from stack.jdk import find_jdk
 from stack.paths import GB
 from stack.process import tail
@@ -213,17 +213,9 @@ def _package(
     command += ["-Djava.release=17"] if version.startswith("8.") else []
     command += [] if tests else ["-DskipTests"]
     env = {**os.environ, "JAVA_HOME": str(find_jdk(TITLE).home)}
-    with log.open("wb") as sink:
-        child = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
-        )
-        while child.poll() is None:
-            if cancel.wait(0.2):
-                child.terminate()
-                child.wait()
-                raise Cancelled
+    status = run_logged(command, work, log, cancel, env)
     zips = sorted((work / "target").glob(f"{NAME}-*-es{version}.zip"))
-    if child.returncode != 0 or not zips:
+    if status != 0 or not zips:
         raise StackError(
             TITLE,
             f"could not be built for Elasticsearch {version}",
