@@ -2,6 +2,8 @@
 
     similarity = (1 + cosine) / 2                               as the server scores it, in [0, 1]
     score      = similarity * (1 - w + w * image)               with w the image weight, 0 by default
+    image      = image_score, or `missing` where unscored; with a profile, its image term: transform and the
+                 rule for AI-generated photos, as in a search under it
 
 With a weight, a window of the nearest candidates is read and ordered again here. No item outside it is more
 similar than the window's last, and image is at most 1, so what scores at least that similarity could not be
@@ -14,15 +16,18 @@ Embeddings of two towers have nothing to do with each other, so only items with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 from elasticsearch import Elasticsearch
 
 from ranking import fields
 from ranking.errors import InputError
 from ranking.es import check_complete, server_errors
+from ranking.image import ImageBoost
 
 MAX_WINDOW: Final = 10_000  # k and num_candidates of one kNN search
 _OVERSAMPLE: Final = 3.0  # quantised neighbours are scored again from the stored vectors
@@ -32,6 +37,7 @@ _READ: Final[tuple[str, ...]] = (
     fields.PRICE,
     fields.STATUS,
     fields.IMAGE_SCORE,
+    fields.AI_PROBABILITY,
     fields.IMAGE_EMBEDDING_VERSION,
 )
 
@@ -46,6 +52,7 @@ class SimilarItem:
     similarity: float  # (1 + cosine) / 2
     image: float | None  # image term; None without a weight
     image_score: float | None
+    ai_probability: float | None  # that the photo was generated; None where nothing is known
     rank_by_similarity: int
     title: str | None
     category: str | None
@@ -70,7 +77,8 @@ class SimilarQuery:
 
     size: int = 10
     image_weight: float = 0.0  # w, in [0, 1]
-    missing: float = 0.5  # image score of an unscored item
+    missing: float = 0.5  # image score of an unscored item, without a `boost`
+    boost: ImageBoost | None = None  # of a profile: says what a photo counts; its mode and weight do not
     on_sale: bool = True  # leave out what is sold or deleted
     same_category: bool = False
     exact: bool = False  # score every item, in place of HNSW
@@ -197,7 +205,7 @@ def _source_item(es: Elasticsearch, index: str, item_id: str) -> dict[str, Any]:
 
 
 def _candidate(hit: Mapping[str, Any]) -> SimilarItem:
-    image_score = _first(hit, fields.IMAGE_SCORE)
+    image_score, ai_probability = _first(hit, fields.IMAGE_SCORE), _first(hit, fields.AI_PROBABILITY)
     return SimilarItem(
         rank=0,
         item_id=str(_first(hit, fields.ITEM_ID)),
@@ -205,6 +213,7 @@ def _candidate(hit: Mapping[str, Any]) -> SimilarItem:
         similarity=float(hit["_score"]),
         image=None,
         image_score=None if image_score is None else float(image_score),
+        ai_probability=None if ai_probability is None else float(ai_probability),
         rank_by_similarity=0,
         title=_text(hit),
         category=_first(hit, fields.CATEGORY),
@@ -214,10 +223,14 @@ def _candidate(hit: Mapping[str, Any]) -> SimilarItem:
 
 def _rank(found: Sequence[SimilarItem], query: SimilarQuery) -> list[SimilarItem]:
     nearest = sorted(found, key=lambda item: (-item.similarity, item.item_id))
+    boost = query.boost or ImageBoost(missing=query.missing)
+    images = boost.image(
+        np.array([math.nan if item.image_score is None else item.image_score for item in nearest]),
+        np.array([math.nan if item.ai_probability is None else item.ai_probability for item in nearest]),
+    )
     scored = []
-    for position, item in enumerate(nearest, 1):
-        w = query.image_weight
-        image = query.missing if item.image_score is None else item.image_score
+    w = query.image_weight
+    for position, (item, image) in enumerate(zip(nearest, images.tolist(), strict=True), 1):
         score = item.similarity * (1.0 - w + w * image) if w else item.similarity
         scored.append(replace(item, score=score, image=image if w else None, rank_by_similarity=position))
     ordered = sorted(scored, key=lambda item: (-item.score, item.item_id))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ranking.cli import _output as out
-from ranking.cli._options import IndexOption, index_name
+from ranking.cli._options import IndexOption, PlatformOption, check_platform, index_name, profile_named
 
 
 def similar(
@@ -17,9 +17,21 @@ def similar(
         float,
         typer.Option("--image-weight", min=0.0, max=1.0, help="How much the image score counts: 0 to 1."),
     ] = 0.0,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="With --image-weight: a photo counts what it counts in a search under this profile, the cap "
+            "on AI-generated ones included. File, shipped or published name, or NAME@VERSION.",
+        ),
+    ] = None,
+    platform: PlatformOption = None,
     missing: Annotated[
-        float, typer.Option("--missing", min=0.0, max=1.0, help="Image score of an unscored item.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            "--missing", min=0.0, max=1.0, help="Image score of an unscored item: the profile's, else 0.5."
+        ),
+    ] = None,
     same_category: Annotated[
         bool, typer.Option("--same-category", help="Only items of the same category.")
     ] = False,
@@ -41,19 +53,37 @@ def similar(
 ) -> None:
     """Items that look like an item: nearest image embeddings, on sale, optionally better photos first.
 
-    Embeddings are written by `rank-cli scorer embed`.
+    Embeddings are written by `rank-cli scorer embed`. With --profile, the photo's part in the score is that
+    profile's: its transform, its value for unscored items, its rule for photos that a generator made.
 
     Example: rank-cli similar p0a1b2c3d4e5f --image-weight 0.3 --explain
+
+    Example: rank-cli similar p0a1b2c3d4e5f --image-weight 0.3 --profile additive
     """
     from ranking.errors import InputError
     from ranking.es import connect
     from ranking.similar import SimilarQuery, find_similar
 
+    check_platform(platform)
+    if profile is not None and not image_weight:
+        raise InputError(
+            "--profile says what a photo counts, and without --image-weight it counts nothing",
+            hint="add --image-weight 0.3",
+        )
+    if platform is not None and profile is None:
+        raise InputError("--platform picks a profile's override", hint="add --profile NAME")
+    es = connect()
+    boost = None
+    if profile is not None:
+        boost = profile_named(es, profile).for_platform(platform).image
+        if missing is not None:
+            boost = boost.model_copy(update={"missing": missing})
     try:
         query = SimilarQuery(
             size=size,
             image_weight=image_weight,
-            missing=missing,
+            missing=0.5 if missing is None else missing,
+            boost=boost,
             on_sale=not all_statuses,
             same_category=same_category,
             exact=exact,
@@ -61,7 +91,7 @@ def similar(
         )
     except ValueError as e:
         raise InputError(str(e)) from None
-    page = find_similar(connect(), index_name(index), item_id, query)
+    page = find_similar(es, index_name(index), item_id, query)
     rows: list[dict[str, Any]] = []
     for item in page.items:
         row: dict[str, Any] = {
@@ -77,6 +107,7 @@ def similar(
             row |= {
                 "similarity": item.similarity,
                 "image": item.image,
+                "ai_probability": item.ai_probability,
                 "rank_by_similarity": item.rank_by_similarity,
             }
         rows.append(row)
@@ -87,6 +118,7 @@ def similar(
                 "title": page.title,
                 "embedding_version": page.embedding_version,
                 "image_weight": image_weight,
+                "profile": profile,
                 "exact": exact,
                 "window": page.window,
                 "took_ms": page.took_ms,
@@ -98,5 +130,7 @@ def similar(
     formula = (
         f"similarity * ({1 - image_weight:g} + {image_weight:g} * image)" if image_weight else "similarity"
     )
+    if profile is not None and image_weight:
+        formula += f", image as in profile {profile}"
     how = "every item" if exact else "HNSW"
     out.note(f"score = {formula}; {how}, {page.window} candidates, {page.took_ms} ms")

@@ -14,11 +14,16 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from ranking.errors import InputError
+from scorer.provenance.isobmff import image_format
 
 MAX_PIXELS: Final = 50_000_000  # a larger photo is refused before it is decoded
+# Pillow's decoders raise all of these
+_BROKEN: Final = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError, RuntimeError,
+)  # fmt: skip
 _MAX_ASPECT_DRAFT: Final = 2  # JPEGs are decoded at no less than this many times the wanted size
 
 
@@ -31,6 +36,9 @@ def open_photo(
 ) -> Image.Image:
     """Open and decode one photo; the first frame of an animation.
 
+    HEIC is read where the extra `heic` is installed, AVIF where Pillow was built with it (its wheels are,
+    from 11.3 on).
+
     Args:
         source: the encoded bytes, or a path.
         size: when given, a JPEG may be decoded at a fraction of its resolution, down to twice this many
@@ -38,12 +46,14 @@ def open_photo(
         max_pixels: width x height above which the photo is refused.
 
     Raises:
-        PhotoError: broken, not an image, or more than `max_pixels` pixels.
+        PhotoError: broken, not an image, of a format that this machine cannot read, or more than
+            `max_pixels` pixels.
     """
     name = "the photo" if isinstance(source, bytes) else str(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limit below is the stricter one
+            _prepare(source, name)
             image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
             width, height = image.size
             _refuse_large(name, width, height, max_pixels)
@@ -58,9 +68,28 @@ def open_photo(
         raise PhotoError(f"{name} is not an image that Pillow can read") from None
     except Image.DecompressionBombError as e:
         raise PhotoError(f"{name} is too large to decode: {e}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, MemoryError) as e:
-        raise PhotoError(f"{name} is broken: {e}") from e  # Pillow's decoders raise all of these
+    except _BROKEN as e:
+        raise PhotoError(f"{name} is broken: {e}") from e
     return image
+
+
+def _prepare(source: bytes | Path | str, name: str) -> None:
+    """Give Pillow its HEIC reader where the photo is HEIC; a format that cannot be read is refused."""
+    if isinstance(source, bytes):
+        head = source[:64]
+    else:
+        with Path(source).open("rb") as file:
+            head = file.read(64)
+    found = image_format(head)
+    if found == "AVIF" and not features.check("avif"):
+        raise PhotoError(f"{name} is AVIF, which this Pillow cannot read: pip install 'pillow>=11.3'")
+    if found in {"HEIC", "HEIF"}:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            wanted = "pip install 'rank-toolkit[heic]'"
+            raise PhotoError(f"{name} is {found}, which needs pillow-heif: {wanted}") from None
+        register_heif_opener(thumbnails=False, decode_threads=1)  # once or often: the same
 
 
 def _refuse_large(name: str, width: int, height: int, max_pixels: int) -> None:

@@ -1,11 +1,11 @@
-"""What a photo's file says about itself: the metadata blocks of JPEG, PNG and WebP, none of their pixels.
+"""What a photo's file says about itself: the metadata blocks of JPEG, PNG, WebP, HEIC and AVIF, no pixels.
 
 Everything here comes from a stranger. Lengths are checked against the file, nothing is decompressed past a
 cap, and no more than `MAX_BLOCKS` blocks and `MAX_BYTES` bytes are taken; what is damaged ends the reading,
 and what was read before it counts.
 
 Sources: ITU T.81 (JPEG), ISO 19566-5 (JUMBF in APP11), the PNG specification, RFC 9649 (WebP), C2PA 2.1
-(sections on embedding: APP11, caBX, the C2PA chunk).
+(sections on embedding: APP11, caBX, the C2PA chunk). HEIC and AVIF: `isobmff.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
+
+from scorer.provenance.isobmff import image_format, items
 
 Kind = Literal["xmp", "exif", "iptc", "jumbf", "text"]
 MAX_BYTES: Final = 8_000_000  # of all blocks of one photo
@@ -42,6 +44,8 @@ def metadata_blocks(data: bytes) -> list[Block]:
         found = _png(data)
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         found = _webp(data)
+    elif image_format(data) is not None:
+        found = (Block(cast(Kind, kind), body) for kind, body in items(data))
     else:
         return []
     blocks: list[Block] = []

@@ -7,7 +7,7 @@ have learning rates and weight decays of their own; matrices decay, gains, biase
 The loss falling is no proof: retrieval can collapse under it (mlfoundations/open_clip#742). So a share of
 the pairs is held out, nDCG@5 and recall are measured on it before the first step and after every epoch, the
 best epoch is what is kept, and training stops once `patience` epochs brought nothing better. Where no epoch
-beats the tower as it was, nothing is written.
+beats the tower as it was, nothing is written. A run that was killed goes on from its last epoch's end.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ranking.errors import InputError, RankError
 from scorer.model.photo import PhotoError, read_photo
+from scorer.similar.checkpoint import (
+    Checkpoint,
+    holds_other_files,
+    read_checkpoint,
+    remove_checkpoint,
+    run_key,
+    save_checkpoint,
+)
 from scorer.similar.dual import Dual, load_dual
 from scorer.similar.measures import Gain, Retrieval, measure_retrieval, relative_gain
 from scorer.similar.pairs import Pair, distinct_batches, groups
@@ -111,17 +119,18 @@ def finetune(
     Args:
         photos: folder that the pairs' images lie below.
         pairs: to train on; `config.held_out` of them only measure.
-        folder: not there yet, or empty.
+        folder: not there yet, empty, or with the checkpoint of this run, which then goes on.
         config: the run.
         test: pairs of photos that take no part in any choice: measured before and after, reported apart.
         on_epoch: told after each epoch.
         note: told what was left out.
 
     Raises:
-        InputError: too few pairs, an output folder that holds something, or a loss that is no number.
+        InputError: too few pairs, an output folder that holds something (the checkpoint of another run,
+            too), or a loss that is no number.
         NoGain: no epoch was better than the tower as it was; nothing was written.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if holds_other_files(folder):
         raise InputError(f"{folder} holds something", hint="name a folder that is not there yet")
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -142,27 +151,32 @@ def finetune(
     before = _retrieval(dual, tested) if tested else None
 
     run = _Run(dual, train, dev, config, rng)
-    began = time.monotonic()
-    epochs = [run.measured(0, None, began)]
-    if on_epoch:
-        on_epoch(epochs[0])
-    best, kept = 0, copy.deepcopy(dual.model.state_dict())
-    for number in range(1, config.epochs + 1):
-        began = time.monotonic()
-        epochs.append(run.measured(number, run.epoch(), began))
+    state = run.resumed(folder)
+    if state is None:
+        state = _State([run.measured(0, None, time.monotonic())], 0, copy.deepcopy(dual.model.state_dict()))
         if on_epoch:
-            on_epoch(epochs[-1])
-        if epochs[-1].ndcg > epochs[best].ndcg:
-            best, kept = number, copy.deepcopy(dual.model.state_dict())
-        elif number - best >= config.patience:
-            note(f"stopped: nDCG@5 has not risen for {config.patience} epochs")
-            break
+            on_epoch(state.epochs[0])
+    else:
+        note(f"goes on after epoch {len(state.epochs) - 1}, where a run was stopped")
+    while len(state.epochs) <= config.epochs and state.waited < config.patience:
+        began = time.monotonic()
+        found = run.measured(len(state.epochs), run.epoch(), began)
+        if found.ndcg > state.epochs[state.best].ndcg:
+            state.best, state.kept = found.epoch, copy.deepcopy(dual.model.state_dict())
+        state.epochs.append(found)
+        run.save(folder, state)
+        if on_epoch:
+            on_epoch(found)
+    epochs, best = state.epochs, state.best
+    if state.waited >= config.patience:
+        note(f"stopped: nDCG@5 has not risen for {config.patience} epochs")
     if best == 0:
+        remove_checkpoint(folder)
         raise NoGain(
             f"no epoch beat the tower as it was: nDCG@5 {epochs[0].ndcg:.4f} on {len(dev.pairs)} pairs",
             hint="lower --image-lr, or give more pairs; nothing was written",
         )
-    dual.model.load_state_dict(kept)
+    dual.model.load_state_dict(state.kept)
     after = _retrieval(dual, tested) if tested else None
     gain = recall = None
     if before is not None and after is not None:
@@ -171,6 +185,20 @@ def finetune(
     result = Finetuned(folder, best, tuple(epochs), gain, recall, tuple(skipped))
     _write(dual, result, config, [pair.title for pair in train.pairs])
     return result
+
+
+@dataclass(slots=True)
+class _State:
+    """How far a run is."""
+
+    epochs: list[Epoch]
+    best: int  # the epoch that `kept` holds the weights of
+    kept: dict[str, Any]
+
+    @property
+    def waited(self) -> int:
+        """Epochs since the best."""
+        return len(self.epochs) - 1 - self.best
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +221,41 @@ class _Run:
         self._optimizer = torch.optim.AdamW(parameter_groups(dual, config), betas=(0.9, 0.95))
         probe = np.random.default_rng(config.seed)
         steps = len(distinct_batches(train.pairs, config.batch, probe)) * config.epochs
+        self._key = run_key(
+            config.model_dump(mode="json", exclude={"threads"}),
+            [pair.model_dump_json() for pair in (*train.pairs, *dev.pairs)],
+            (train.pixels, dev.pixels),
+            dual.model.state_dict(),
+        )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer, lambda step: rate_at(step, steps, config.warmup)
         )
+
+    def save(self, folder: Path, state: _State) -> None:
+        """Write what `resumed` goes on from."""
+        found = Checkpoint(
+            epochs=[asdict(epoch) for epoch in state.epochs],
+            best=state.best,
+            rng=dict(self._rng.bit_generator.state),
+            torch_rng=torch.get_rng_state(),
+            model=self._dual.model.state_dict(),
+            kept=state.kept,
+            optimizer=self._optimizer.state_dict(),
+            schedule=self._schedule.state_dict(),
+        )
+        save_checkpoint(folder, self._key, found)
+
+    def resumed(self, folder: Path) -> _State | None:
+        """Take up where a stopped run ended; None where there was none."""
+        found = read_checkpoint(folder, self._key)
+        if found is None:
+            return None
+        self._dual.model.load_state_dict(found.model)
+        self._optimizer.load_state_dict(found.optimizer)
+        self._schedule.load_state_dict(found.schedule)
+        self._rng.bit_generator.state = found.rng
+        torch.set_rng_state(found.torch_rng)
+        return _State([Epoch(**epoch) for epoch in found.epochs], found.best, found.kept)
 
     def epoch(self) -> float:
         """One pass over the pairs; the mean loss."""
@@ -311,8 +371,7 @@ def _write(dual: Dual, result: Finetuned, config: FinetuneConfig, titles: Sequen
             "skipped": list(result.skipped),
         }
         (draft / METRICS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
+        remove_checkpoint(folder)
         draft.chmod(0o755)
         shutil.move(draft, folder)
 

@@ -15,7 +15,7 @@ from ranking.errors import InputError
 from scorer.model.photo import read_photo
 from scorer.model.statistics import image_statistics
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+SUFFIXES = frozenset({".avif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -449,7 +449,9 @@ def test_an_interrupt_keeps_what_was_answered_and_says_how_to_go_on(server, tmp_
     server.delay_s = 0.25
     program = [sys.executable, "-c", "from ranking.cli import main; main()", *command(server, tmp_path)]
     env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # behind `&` and nohup it is ignored,
     child = subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)  # and children inherit that
     until = time.monotonic() + 60
     while len(server.billed) < 4 and time.monotonic() < until and child.poll() is None:
         time.sleep(0.02)

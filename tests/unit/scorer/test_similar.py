@@ -17,6 +17,7 @@ from ranking.errors import InputError
 from scorer.model.prompts import NoTextSide, load_prompts
 from scorer.model.scorer import HERE
 from scorer.model.tower import load_tower, new_tower, save_tower
+from scorer.similar.checkpoint import CHECKPOINT
 from scorer.similar.dual import load_dual
 from scorer.similar.finetune import FinetuneConfig, NoGain, finetune, parameter_groups, rate_at
 from scorer.similar.measures import measure_retrieval, relative_gain
@@ -273,6 +274,56 @@ def test_training_stops_on_regression_and_writes_nothing(tower, photos, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["good"]
 
 
+def bits(folder):
+    return (folder / "open_clip_model.safetensors").read_bytes()
+
+
+def test_a_run_that_was_killed_ends_with_the_bits_of_one_that_was_not(tower, photos, tmp_path):
+    folder, pairs = photos
+    config = FinetuneConfig(
+        tower=tower, epochs=5, batch=8, image_lr=2e-3, text_lr=2e-3, text_width=16, patience=5
+    )
+    parts, told, notes = tmp_path / "parts", [], []
+
+    def kill_after_the_third(epoch):
+        told.append(epoch)
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    whole = finetune(folder, pairs[:80], tmp_path / "whole", config)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(folder, pairs[:80], parts, config, on_epoch=kill_after_the_third)
+    assert [file.name for file in parts.iterdir()] == [CHECKPOINT]
+    run = finetune(folder, pairs[:80], parts, config, on_epoch=told.append, note=notes.append)
+    assert notes[0] == "goes on after epoch 3, where a run was stopped"
+    assert [epoch.epoch for epoch in told] == [0, 1, 2, 3, 4, 5]  # none is run twice
+    assert bits(parts) == bits(tmp_path / "whole")
+    assert (run.best_epoch, [(e.loss, e.ndcg) for e in run.epochs]) == (
+        whole.best_epoch, [(e.loss, e.ndcg) for e in whole.epochs],
+    )  # fmt: skip
+    assert not (parts / CHECKPOINT).exists()
+
+
+def test_a_checkpoint_of_another_run_or_a_broken_one_is_refused(tower, photos, tmp_path):
+    folder, pairs = photos
+    config = FinetuneConfig(tower=tower, epochs=5, batch=8, image_lr=2e-3, text_lr=2e-3, text_width=16)
+
+    def kill(epoch):
+        if epoch.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(folder, pairs[:40], tmp_path / "run", config, on_epoch=kill)
+    before = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    for other, changed in ((pairs[:41], config), (pairs[:40], config.model_copy(update={"seed": 1}))):
+        with pytest.raises(InputError, match="other settings, pairs, photos or weights"):
+            finetune(folder, other, tmp_path / "run", changed)
+    assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
+    (tmp_path / "run" / CHECKPOINT).write_bytes(before[:2_000])
+    with pytest.raises(InputError, match=r"checkpoint\.pt is broken"):
+        finetune(folder, pairs[:40], tmp_path / "run", config)
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tower, photos, tmp_path, monkeypatch):
     folder, pairs = photos
     monkeypatch.setattr("open_clip.loss.SigLipLoss.forward", lambda *_: torch.tensor(float("nan")))
@@ -318,7 +369,7 @@ def test_the_command_trains_and_prints_before_and_after(tower, photos, tmp_path)
         file.write("\nnot json\n")
     words = ["scorer", "finetune", "--photos", str(folder), "--pairs", str(tmp_path / "train.jsonl")]
     words += ["--test", str(tmp_path / "test.jsonl"), "--out", str(tmp_path / "run"), "--tower", tower]
-    words += ["--epochs", "8", "--batch", "8", "--image-lr", "2e-3", "--text-lr", "2e-3", "--format", "json"]
+    words += ["--epochs", "3", "--batch", "8", "--image-lr", "2e-3", "--text-lr", "2e-3", "--format", "json"]
     done = CliRunner().invoke(full_app(), words)
     assert done.exit_code == 0, done.exception
     found = json.loads(done.stdout)
