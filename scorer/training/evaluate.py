@@ -134,6 +134,18 @@ def score_pixels(scorer: ImageScorer, pixels: NDArray[np.uint8], batch: int = 64
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """How often photos score above their own degraded copies, in percent."""
+
+    n_photos: int
+    shares: dict[str, dict[float, float]]  # by kind and severity
+
+    def means(self) -> dict[float, float]:
+        """Over the kinds, by severity."""
+        return {s: float(np.mean([by[s] for by in self.shares.values()])) for s in next(iter(self.shares.values()))}
+
+
 def degraded_accuracy(
     scorer: ImageScorer,
     folder: Path,
@@ -142,25 +154,39 @@ def degraded_accuracy(
     severities: Sequence[float] = SEVERITIES,
     seed: int = 0,
     advance: Callable[[int], object] | None = None,
-) -> dict[str, dict[float, float]]:
+) -> Degraded:
     """Share of photos, in percent, that score above their own degraded copy, by kind and severity.
 
-    The whole photo is degraded, then preprocessed: not the small copies that training works on.
+    The whole photo is degraded, then preprocessed: not the small copies that training works on. Photos are
+    held in memory two at a time; what happens to one depends on the seed and its place in `names`.
+
+    Raises:
+        PhotoError: a photo is absent or broken.
     """
-    rng = np.random.default_rng(seed)
-    whole = [np.asarray(to_rgb(open_photo(folder / name))) for name in names]
     size = scorer.image_size
-    original = score_pixels(scorer, np.stack([_small(photo, size) for photo in whole]))
-    shares: dict[str, dict[float, float]] = {}
-    for kind in KINDS:
-        for severity in severities:
-            others = rng.integers(0, len(whole), len(whole))
-            worse = [degrade(p, kind, severity, rng, whole[o]) for p, o in zip(whole, others, strict=True)]
-            scores = score_pixels(scorer, np.stack([_small(photo, size) for photo in worse]))
-            shares.setdefault(kind, {})[severity] = float(100.0 * (scores < original).mean())
-            if advance is not None:
-                advance(1)
-    return shares
+    other = np.asarray(to_rgb(open_photo(folder / names[-1])))  # whose pieces clutter the first
+    better = np.zeros((len(KINDS), len(severities)))
+    for place, name in enumerate(names):
+        rng = np.random.default_rng([seed, place])
+        whole = np.asarray(to_rgb(open_photo(folder / name)))
+        copies = [degrade(whole, kind, severity, rng, other) for kind in KINDS for severity in severities]
+        scores = score_pixels(scorer, np.stack([_small(photo, size) for photo in (whole, *copies)]))
+        better += (scores[1:] < scores[0]).reshape(better.shape)
+        other = whole
+        if advance is not None:
+            advance(1)
+    shares = 100.0 * better / len(names)
+    return Degraded(
+        len(names),
+        {k: {s: float(v) for s, v in zip(severities, row, strict=True)} for k, row in zip(KINDS, shares, strict=True)},
+    )
+
+
+def at_even_steps(names: Sequence[str], n: int) -> list[str]:
+    """So many of the names, spread evenly; all of them where there are no more."""
+    if n >= len(names):
+        return list(names)
+    return [names[int(i)] for i in np.linspace(0, len(names) - 1, n).round()]
 
 
 def _small(photo: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -200,4 +226,4 @@ def _by_background(
     return {"similar": accuracy(similar), "different": accuracy(different)}
 
 
-__all__ = ["PAPER", "SEVERITIES", "Evaluation", "degraded_accuracy", "evaluate", "score_pixels"]
+__all__ = ["PAPER", "SEVERITIES", "Degraded", "Evaluation", "at_even_steps", "degraded_accuracy", "evaluate", "score_pixels"]

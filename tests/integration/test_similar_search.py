@@ -9,10 +9,20 @@ from typer.testing import CliRunner
 
 from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from ranking.cli import full_app
-from ranking.errors import InputError, ServerError
+from ranking.errors import InputError, RankError, ServerError
+from ranking.image import ImageBoost
 from ranking.similar import SimilarQuery, find_similar
 
 pytestmark = pytest.mark.engines
+BOOST = ImageBoost.model_validate(
+    {
+        "mode": "additive",
+        "weight": 7.0,
+        "missing": 0.3,
+        "transform": {"type": "power", "exponent": 2},
+        "ai_generated": {"above": 0.5, "cap": 0.2},
+    }
+)
 N, DIMS = 300, 32
 
 
@@ -46,6 +56,8 @@ def world(es, prefix):
         )
         if i % 4:
             items[-1]["image_score"] = float(np.float32(rng.random()))
+        if i % 5 == 3:
+            items[-1]["ai_generated"] = {"probability": (i % 11) / 10, "source": "simulated"}
         if i % 50 == 49:
             del items[-1]["image_embedding"], items[-1]["image_embedding_version"]
     index = family(es, prefix)
@@ -67,6 +79,11 @@ def expected(items, vectors, asked, query):
             continue
         similarity = (1 + float(unit[i] @ unit[asked])) / 2
         image = item.get("image_score", query.missing)
+        if query.boost is not None:  # by hand: `BOOST` caps what is probably generated at 0.2, then squares
+            image = item.get("image_score", 0.3)
+            if item.get("ai_generated", {}).get("probability", 0.0) > 0.5:
+                image = min(image, 0.2)
+            image = image**2
         scored.append((-similarity * (1 - query.image_weight + query.image_weight * image), item["item_id"]))
     return [(item_id, -score) for score, item_id in sorted(scored)[: query.size]]
 
@@ -81,8 +98,9 @@ def expected(items, vectors, asked, query):
         {"image_weight": 0.5},
         {"image_weight": 1.0, "missing": 0.0, "size": 7},
         {"image_weight": 0.2, "same_category": True},
+        {"image_weight": 0.8, "boost": BOOST},
     ],
-    ids=str,
+    ids=lambda asked: str(sorted(asked)),
 )
 def test_the_list_is_that_of_numpy_over_every_item(es, world, asked, exact):
     index, items, vectors = world
@@ -141,6 +159,41 @@ def test_the_command_prints_parts_that_multiply_to_the_score(es, world, monkeypa
     gone = CliRunner().invoke(full_app(), words)
     get_settings.cache_clear()
     assert "nothing answers" in str(gone.exception)
+
+
+def test_under_a_profile_a_photo_counts_what_it_counts_in_a_search(es, world, tmp_path):
+    index, items, _ = world
+    file = tmp_path / "capped.yaml"
+    file.write_text(
+        "name: capped\nimage: {mode: multiplicative, weight: 0.5, missing: 0.3, ai_generated: {cap: 0.1}}\n"
+        "platforms: {ios: {image: {ai_generated: {neutral: 0.9}}}}\n"
+    )
+    words = ["similar", "i000", "--index", index, "--size", "200", "--explain", "--format", "json", "--exact"]
+    words += ["--image-weight", "0.4", "--profile", str(file)]
+
+    def images(*more):
+        done = CliRunner().invoke(full_app(), [*words, *more])
+        assert done.exit_code == 0, done.exception
+        hits = json.loads(done.stdout)["hits"]
+        for hit in hits:
+            assert hit["score"] == pytest.approx(hit["similarity"] * (0.6 + 0.4 * hit["image"]))
+        return {hit["item_id"]: hit["image"] for hit in hits}
+
+    web, ios, unscored = images(), images("--platform", "ios"), images("--missing", "0.7")
+    generated = {d["item_id"] for d in items if d.get("ai_generated", {}).get("probability", 0) > 0.5} & set(web)
+    assert len(generated) > 10
+    assert max(web[item] for item in generated) <= 0.1
+    assert max(web.values()) > 0.9
+    assert {ios[item] for item in generated} == {0.9}
+    assert {round(unscored[item], 6) for item in web if web[item] == 0.3} == {0.7}
+    for wrong, says in (
+        (["--image-weight", "0"], "without --image-weight"),
+        (["--profile", "nobody"], "nobody"),
+        (["--platform", "fridge"], "fridge"),
+    ):
+        failed = CliRunner().invoke(full_app(), [*words, *wrong])
+        assert isinstance(failed.exception, RankError)
+        assert says in str(failed.exception)
 
 
 def test_a_new_photo_takes_the_old_ones_embedding_with_it(es, world):

@@ -14,7 +14,7 @@ from ranking.errors import InputError
 
 if TYPE_CHECKING:
     from scorer.training.by_setup import BySetup
-    from scorer.training.evaluate import Evaluation
+    from scorer.training.evaluate import Degraded, Evaluation
     from scorer.training.measures import Interval
 
 TrainedOption = Annotated[
@@ -41,8 +41,14 @@ def evaluate(
     ] = None,
     degraded: Annotated[
         bool,
-        typer.Option("--degraded", help="Also: how often a photo beats its own degraded copy (minutes)."),
+        typer.Option("--degraded", help="Also: how often a photo beats its own degraded copies (minutes)."),
     ] = False,
+    degraded_photos: Annotated[
+        int | None,
+        typer.Option(
+            "--degraded-photos", min=1, help="The same for so many photos, at even steps; all by default."
+        ),
+    ] = None,
     by_setup: Annotated[
         Path | None,
         typer.Option(
@@ -74,7 +80,7 @@ def evaluate(
     if len(labels) > 1:
         raise InputError("only --by-setup takes more than one label file")
     from scorer.model.scorer import load_scorer
-    from scorer.training.evaluate import degraded_accuracy
+    from scorer.training.evaluate import at_even_steps, degraded_accuracy
     from scorer.training.evaluate import evaluate as run_evaluation
     from scorer.training.labels import read_labels
 
@@ -86,15 +92,19 @@ def evaluate(
     n_photos = len({image for serp in (*serps, *learned) for image in serp.images})
     with out.progress("photos read", n_photos) as advance:
         result = run_evaluation(scorer, photos, serps, learned=learned, others=others, advance=advance)
-    accuracy: dict[str, dict[float, float]] = {}
-    if degraded:
-        with out.progress("degradations") as advance:
-            accuracy = degraded_accuracy(scorer, photos, names, advance=advance)
+    worse = None
+    if degraded or degraded_photos:
+        some = at_even_steps(names, degraded_photos or len(names))
+        with out.progress("photos degraded", len(some)) as advance:
+            worse = degraded_accuracy(scorer, photos, some, advance=advance)
     if format is Format.json:
-        extra = {"degraded_accuracy": {k: {str(s): a for s, a in v.items()} for k, v in accuracy.items()}}
-        out.as_json(result.to_dict() | (extra if degraded else {}))
+        data = result.to_dict()
+        if worse:
+            shares = {k: {str(s): a for s, a in v.items()} for k, v in worse.shares.items()}
+            data |= {"degraded_accuracy": shares, "n_degraded_photos": worse.n_photos}
+        out.as_json(data)
     else:
-        _print(result, accuracy)
+        _print(result, worse)
 
 
 def _others(photos: Path, labels: Path, serps: list[Any], clip: str | None) -> dict[str, list[Any]]:
@@ -122,8 +132,8 @@ def _others(photos: Path, labels: Path, serps: list[Any], clip: str | None) -> d
     return others
 
 
-def _print(result: Evaluation, accuracy: dict[str, dict[float, float]]) -> None:
-    from scorer.training.evaluate import PAPER, SEVERITIES
+def _print(result: Evaluation, worse: Degraded | None) -> None:
+    from scorer.training.evaluate import PAPER
 
     rows = [("all", "model", result.overall)]
     rows += [("all", name, interval) for name, interval in result.baselines.items()]
@@ -145,14 +155,13 @@ def _print(result: Evaluation, accuracy: dict[str, dict[float, float]]) -> None:
         "the paper, on its own data (OPA / CA): "
         + ", ".join(f"{name} {opa:.2f} / {ca:.2f}" for name, (opa, ca) in PAPER.items())
     )
-    if accuracy:
-        mean = {s: sum(v[s] for v in accuracy.values()) / len(accuracy) for s in SEVERITIES}
+    if worse:
         out.table(
             [
-                {"degraded by": kind} | {f"severity {s}": f"{by_severity[s]:.1f} %" for s in SEVERITIES}
-                for kind, by_severity in (accuracy | {"mean": mean}).items()
+                {"degraded by": kind} | {f"severity {s}": f"{share:.1f} %" for s, share in shares.items()}
+                for kind, shares in (worse.shares | {"mean": worse.means()}).items()
             ],
-            title="photos that score above their degraded copy",
+            title=f"share of {worse.n_photos} photos that score above their degraded copy",
         )
 
 

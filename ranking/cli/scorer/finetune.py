@@ -53,7 +53,8 @@ def finetune(
     """Fine-tune an image tower on image-title pairs with SigLIP's loss, so that alike items lie close.
 
     A tenth of the pairs is held out; nDCG@5 and recall on it are measured before and after every epoch. The
-    best epoch is kept; where none is better than before, nothing is written and the exit code is 1.
+    best epoch is kept; where none is better than before, nothing is written and the exit code is 1. A run
+    that was killed goes on from its last epoch with the same command.
 
     Example: rank-cli scorer finetune --photos photos --pairs train.jsonl --test test.jsonl --out runs/similar
     """

@@ -27,6 +27,7 @@ from scorer.calibration import (
 from scorer.calibration.rescale import write_mapped
 from scorer.model.head import ScoreMap
 from scorer.model.scorer import load_scorer
+from tests.unit.scorer.tiny import SIZE, made
 
 cli = CliRunner()
 
@@ -157,8 +158,15 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scorer():
-    return load_scorer()
+def model(photos, tmp_path_factory):
+    """A tiny scorer folder whose scores are spread over those photos."""
+    pixels = np.stack([np.asarray(Image.open(path).resize((SIZE, SIZE))) for path in photos.rglob("*.png")])
+    return str(made(tmp_path_factory.mktemp("model") / "tiny", spread_over=pixels))
+
+
+@pytest.fixture(scope="module")
+def scorer(model):
+    return load_scorer(model)
 
 
 def names(folder):
@@ -185,8 +193,8 @@ def test_a_file_that_is_no_reference_is_refused(tmp_path, data):
         read_reference(path)
 
 
-def test_a_mapped_model_is_another_version_with_the_same_order(scorer, photos, tmp_path):
-    write_mapped("compact", ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.1, 1.0)), tmp_path / "new")
+def test_a_mapped_model_is_another_version_with_the_same_order(model, scorer, tmp_path):
+    write_mapped(model, ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.1, 1.0)), tmp_path / "new")
     mapped = load_scorer(tmp_path / "new")
     assert mapped.version != scorer.version
     batch = torch.randint(0, 256, (6, *[scorer.image_size] * 2, 3), generator=torch.manual_seed(0)).byte()
@@ -194,7 +202,7 @@ def test_a_mapped_model_is_another_version_with_the_same_order(scorer, photos, t
         expected = np.interp(scorer(batch).numpy(), [0, 0.5, 1], [0, 0.1, 1])
         np.testing.assert_allclose(mapped(batch).numpy(), expected, atol=1e-6)
     with pytest.raises(InputError, match="already holds"):
-        write_mapped("compact", ScoreMap(x=(0.0, 1.0), y=(0.0, 1.0)), tmp_path / "new")
+        write_mapped(model, ScoreMap(x=(0.0, 1.0), y=(0.0, 1.0)), tmp_path / "new")
     with pytest.raises(InputError, match="already on another"):
         write_mapped(str(tmp_path / "new"), ScoreMap(x=(0.0, 1.0), y=(0.0, 1.0)), tmp_path / "newer")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new"]  # nothing half-written
@@ -204,30 +212,31 @@ def run(*arguments):
     return cli.invoke(app, ["calibrate", *map(str, arguments)])
 
 
-def test_the_same_photos_have_not_drifted_and_darker_ones_have(photos, tmp_path):
+def test_the_same_photos_have_not_drifted_and_darker_ones_have(model, photos, tmp_path):
     reference, dark = tmp_path / "r.npz", tmp_path / "dark"
-    first = run("--photos", photos, "--save", reference, "--format", "json")
+    ours = ("--model", model)
+    first = run(*ours, "--photos", photos, "--save", reference, "--format", "json")
     assert first.exit_code == 0, first.output
     data = json.loads(first.stdout)
     assert (data["n_photos"], data["n_unreadable"]) == (120, 1)
     assert [d["category"] for d in data["distributions"]] == ["all", "hat", "shoes"]
     assert "broken.jpg" in first.stderr
-    same = run("--photos", photos, "--against", reference, "--check", "--format", "json")
+    same = run(*ours, "--photos", photos, "--against", reference, "--check", "--format", "json")
     assert same.exit_code == 0
     assert json.loads(same.stdout)["drift"]["scores"][0]["psi"] == pytest.approx(0.0, abs=1e-6)
     for path in photos.rglob("*.png"):
         (dark / path.parent.name).mkdir(parents=True, exist_ok=True)
         Image.open(path).point(lambda v: v // 12).save(dark / path.parent.name / path.name)
-    moved = run("--photos", dark, "--against", reference, "--check")
+    moved = run(*ours, "--photos", dark, "--against", reference, "--check")
     assert moved.exit_code == 2
     assert "out of domain" in moved.stderr
     assert "shifted" in moved.stdout
 
 
-def test_a_new_model_takes_over_the_old_ones_scale(photos, tmp_path):
-    write_mapped("compact", ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.9, 1.0)), tmp_path / "old")
+def test_a_new_model_takes_over_the_old_ones_scale(model, photos, tmp_path):
+    write_mapped(model, ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.9, 1.0)), tmp_path / "old")
     result = run(
-        "--photos", photos, "--like", tmp_path / "old", "--out", tmp_path / "new", "--format", "json"
+        "--model", model, "--photos", photos, "--like", tmp_path / "old", "--out", tmp_path / "new", "--format", "json"
     )
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)["map"]

@@ -22,33 +22,17 @@ from scorer.model.scorer import HERE, ImageScorer, ScorerConfig, load_scorer
 from scorer.model.tower import COMPACT_FOLDER, load_tower, new_tower, save_tower
 from scorer.serving import ServingOptions
 from tests.unit.scorer.photo_zoo import ORIENTATIONS, photos, scene, turned
+from tests.unit.scorer.tiny import RESNET, SIZE, VIT, made
 
-VIT = {
-    "embed_dim": 24,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32},
-    "text_cfg": {"context_length": 8, "vocab_size": 32, "width": 16, "heads": 1, "layers": 1},
-}
-RESNET = VIT | {"vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16, "head_width": 16}}
-PREPROCESS = {"size": 32, "mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28]}
 ZOO = photos()
 
 
-def made(folder, cfg=VIT, *, mirror=False, seed=0):
-    """A scorer folder with random weights."""
-    tower = new_tower(cfg, PREPROCESS, seed=seed)
-    torch.manual_seed(seed)
-    head = Head(HeadConfig(embed_dim=24, hidden=(8,)))
-    config = ScorerConfig(name="tiny", tower=HERE, head=head.config, mirror=mirror)
-    ImageScorer(tower, head, config).save_head(folder)
-    save_tower(tower.visual, folder, cfg, PREPROCESS)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def compact(tmp_path_factory):
-    """The shipped model in torch and in onnxruntime."""
-    scorer = load_scorer()
-    return scorer, OnnxScorer(write_onnx(scorer, tmp_path_factory.mktemp("onnx") / "model.onnx"))
+def both(tmp_path_factory):
+    """A tiny scorer in torch and in onnxruntime."""
+    folder = tmp_path_factory.mktemp("tiny")
+    scorer = load_scorer(made(folder / "scorer", spread_over=probe_images(SIZE)))
+    return scorer, OnnxScorer(write_onnx(scorer, folder / "model.onnx"))
 
 
 @pytest.mark.parametrize("cfg", [VIT, RESNET], ids=["vit", "resnet"])
@@ -68,8 +52,8 @@ def test_an_onnx_file_scores_and_embeds_as_torch_does(tmp_path, cfg, mirror):
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_every_photo_gets_a_finite_score_and_the_same_one(compact, name):
-    scorer, exported = compact
+def test_every_photo_gets_a_finite_score_and_the_same_one(both, name):
+    scorer, exported = both
     image = open_photo(ZOO[name], size=scorer.image_size)
     score = scorer.score_images([image])[0]
     assert 0 <= score <= 1  # NaN is not
@@ -77,8 +61,8 @@ def test_every_photo_gets_a_finite_score_and_the_same_one(compact, name):
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_exif_rotation_is_honoured_in_both(compact, orientation):
-    scorer, exported = compact
+def test_exif_rotation_is_honoured_in_both(both, orientation):
+    scorer, exported = both
     upright, stored = (
         preprocess(scene(), scorer.image_size),
         read_photo(turned(orientation), scorer.image_size),
@@ -90,14 +74,14 @@ def test_exif_rotation_is_honoured_in_both(compact, orientation):
     assert abs(float(lying[0] - expected[0])) > 1e-3  # the turn would show
 
 
-def test_scores_vary_between_photos(compact):
-    _, exported = compact
+def test_scores_vary_between_photos(both):
+    _, exported = both
     scores = exported.score(probe_images(exported.image_size))
     assert len(np.unique(scores.round(6))) == len(scores)
 
 
-def test_the_file_names_its_version_beside_every_score(compact, tmp_path):
-    scorer, _ = compact
+def test_the_file_names_its_version_beside_every_score(both, tmp_path):
+    scorer, _ = both
     path = write_onnx(scorer, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(path))
     size = scorer.image_size
@@ -202,19 +186,6 @@ def test_a_batch_of_another_shape_is_refused(tmp_path, shape):
     exported = OnnxScorer(write_onnx(load_scorer(made(tmp_path / "s")), tmp_path / "m.onnx"))
     with pytest.raises(InputError, match="must be uint8"):
         exported.score(np.zeros(shape, dtype=np.uint8))
-
-
-def test_open_clip_loads_the_folder_and_gives_the_same_embedding(tmp_path):
-    version = write_open_clip_folder("compact", tmp_path / "folder")
-    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'folder'}")
-    scorer = load_scorer(tmp_path / "folder")
-    assert scorer.version == version == load_scorer().version
-    x = transform(scene())[None]
-    with torch.inference_mode():
-        theirs = model.eval().encode_image(x)[0]
-        ours = scorer.embed_raw(torch.from_numpy(scorer.preprocess(scene()))[None])[0]
-    torch.testing.assert_close(theirs, ours, atol=2e-2, rtol=2e-2)  # they resize without a reducing gap
-    assert float(torch.nn.functional.cosine_similarity(theirs, ours, dim=0)) > 0.999
 
 
 def test_a_tower_named_by_its_tag_is_written_whole(tmp_path):

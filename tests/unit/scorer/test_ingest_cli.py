@@ -1,3 +1,4 @@
+import functools
 import json
 
 import pytest
@@ -5,6 +6,7 @@ from typer.testing import CliRunner
 
 from ranking.cli.ingest import app
 from ranking.errors import InputError, ServerError
+from ranking.kafka import ensure_topics
 from ranking.settings import get_settings
 from scorer import ingest
 from scorer.ingest import IngestSummary
@@ -39,7 +41,9 @@ def test_a_photos_root_that_is_not_there_is_a_wrong_argument(tmp_path):
     assert "does not exist" in " ".join(result.stderr.replace("│", " ").split())
 
 
-def test_an_engine_that_is_not_there_is_one_sentence_and_what_to_type(tmp_path):
+def test_an_engine_that_is_not_there_is_one_sentence_and_what_to_type(tmp_path, monkeypatch):
+    sooner = functools.partial(ensure_topics, timeout_s=0.5)
+    monkeypatch.setattr("scorer.ingest.publisher.ensure_topics", sooner)
     result = run("stream")
     assert isinstance(result.exception, ServerError)
     assert str(result.exception).startswith(f"Triton: nothing answers at {NOWHERE}")

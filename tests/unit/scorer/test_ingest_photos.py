@@ -166,7 +166,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def web():
     Handler.tries = 0
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     with stamina.set_testing(True, attempts=3, cap=True):
         yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

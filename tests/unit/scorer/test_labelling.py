@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -129,16 +125,16 @@ def test_a_failure_that_passes_is_tried_again(server, tmp_path, fault):
 
 
 def test_a_timeout_is_tried_again(server, tmp_path):
-    server.faults = ["sleep 6"]
-    told = run(server, tmp_path, 1, translate=False, endpoint={"timeout_s": 2.0})
+    server.faults = ["sleep 1.5"]
+    told = run(server, tmp_path, 1, translate=False, endpoint={"timeout_s": 0.5})
     assert (told.labelled, told.retries) == (1, 1)
 
 
 def test_retry_after_is_waited_for(server, tmp_path):
-    server.faults = ["retry-after 1.2"]
+    server.faults = ["retry-after 0.6"]
     began = time.monotonic()
     assert run(server, tmp_path, 1, translate=False).labelled == 1
-    assert time.monotonic() - began >= 1.2
+    assert time.monotonic() - began >= 0.6
 
 
 @pytest.mark.parametrize("fault", ["broken-json", "too-few", "score-11", "same-number", "length"])
@@ -254,7 +250,7 @@ def test_a_folder_of_another_run_is_refused(server, tmp_path):
 
 
 def test_two_runs_do_not_share_a_folder(server, tmp_path):
-    server.delay_s = 0.5
+    server.delay_s = 0.2
     other = threading.Thread(target=run, args=(server, tmp_path, 2))
     other.start()
     while not server.bodies:
@@ -281,20 +277,20 @@ def test_a_budget_needs_prices(server, tmp_path):
 
 
 def test_workers_ask_at_once_and_no_more_of_them_than_told(server, tmp_path):
-    server.delay_s = 0.4
+    server.delay_s = 0.1
     run(server, tmp_path, 9, translate=False, workers=3)
     assert server.most_at_once == 3
 
 
 def test_a_rate_limit_spreads_requests(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("scorer.labelling.pace.WINDOW_S", 0.5)
+    monkeypatch.setattr("scorer.labelling.pace.WINDOW_S", 0.2)
     began = time.monotonic()
     run(server, tmp_path, 6, translate=False, rpm=2)
-    assert time.monotonic() - began >= 1.0  # 2 at once, 2 after half a second, 2 after a whole one
-    monkeypatch.setattr("scorer.labelling.pace.WINDOW_S", 0.3)
+    assert time.monotonic() - began >= 0.4  # 2 at once, 2 after one window, 2 after two
+    monkeypatch.setattr("scorer.labelling.pace.WINDOW_S", 0.1)
     began = time.monotonic()
     run(server, tmp_path, 4, out="tokens", translate=False, tpm=1100, workers=1)
-    assert time.monotonic() - began >= 0.9  # one answer of 1100 tokens per window
+    assert time.monotonic() - began >= 0.3  # one answer of 1100 tokens per window
 
 
 def test_a_position_bias_is_found_and_its_absence_too(server, tmp_path):
@@ -412,55 +408,6 @@ def command(server, folder: Path, *more: str) -> list[str]:
     where = [str(folder / "serps.jsonl"), "--out", str(folder / "out"), "--photos", str(folder)]
     how = ["--model", "m", "--base-url", server.url, "--no-translate", "--workers", "2"]
     return ["scorer", "label", *where, *how, *more]
-
-
-def test_a_run_killed_in_the_middle_goes_on_and_pays_for_nothing_twice(server, tmp_path):
-    shop(tmp_path, 14)
-    server.delay_s = 0.25
-    program = [sys.executable, "-c", "from ranking.cli import main; main()", *command(server, tmp_path)]
-    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    child = subprocess.Popen(program, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while len(server.billed) < 5 and time.monotonic() < until and child.poll() is None:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    journal = (tmp_path / "out" / "answers.jsonl").read_bytes()
-    received = {json.loads(line)["key"] for line in journal.splitlines(keepends=True) if line.endswith(b"\n")}
-    assert 0 < len(received) < 14
-    assert not (tmp_path / "out" / "labels.jsonl").exists()
-    server.delay_s = 0.0
-    time.sleep(0.5)  # what was in flight ends on the server
-    n = len(server.bodies)
-    done = subprocess.run([*program, "--format", "json"], env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    asked_again = {header["Idempotency-Key"] for header in server.headers[n:]}
-    assert not asked_again & received  # what was paid and received is not asked for again
-    assert (told["labelled"], told["from_journal"]) == (14, len(received))
-    assert told["maybe_billed"] <= 2  # no more than were in flight
-    assert len(server.billed) == 14
-    assert len(server.bodies) - n == 14 - len(received)
-    assert SECRET not in done.stdout + done.stderr
-
-
-def test_an_interrupt_keeps_what_was_answered_and_says_how_to_go_on(server, tmp_path):
-    shop(tmp_path, 14)
-    server.delay_s = 0.25
-    program = [sys.executable, "-c", "from ranking.cli import main; main()", *command(server, tmp_path)]
-    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # behind `&` and nohup it is ignored,
-    child = subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)  # and children inherit that
-    until = time.monotonic() + 60
-    while len(server.billed) < 4 and time.monotonic() < until and child.poll() is None:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate(timeout=30)
-    assert child.returncode == 1
-    assert "stopped: interrupted; the same command goes on" in stderr
-    assert "Traceback" not in stderr
-    assert len((tmp_path / "out" / "answers.jsonl").read_bytes().splitlines()) == len(server.billed) < 14
 
 
 def test_the_command_prints_cost_and_bias_and_fails_in_one_sentence(server, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import timm
@@ -18,7 +20,8 @@ def photos():
     return torch.randn(3, 3, 96, 96, generator=torch.manual_seed(0))
 
 
-def random_levels():
+@pytest.fixture(scope="module")
+def made():
     torch.manual_seed(0)
     net = timm.create_model(NAME, num_classes=8)
     for module in net.modules():  # as after training: statistics that are not those of a fresh layer
@@ -28,8 +31,12 @@ def random_levels():
     return net.eval()
 
 
-def test_levels_are_the_mean_and_spread_that_timms_own_features_have(photos):
-    net = random_levels()
+@pytest.fixture
+def net(made):
+    return copy.deepcopy(made)
+
+
+def test_levels_are_the_mean_and_spread_that_timms_own_features_have(net, photos):
     own = timm.create_model("tf_efficientnet_lite0", features_only=False, num_classes=0).eval()
     own.load_state_dict(net.state_dict(), strict=False)
     maps = {}
@@ -47,8 +54,7 @@ def test_levels_are_the_mean_and_spread_that_timms_own_features_have(photos):
         )
 
 
-def test_folding_changes_no_embedding_and_leaves_no_batch_norm(photos):
-    net = random_levels()
+def test_folding_changes_no_embedding_and_leaves_no_batch_norm(net, photos):
     with torch.inference_mode():
         before = net(photos)
         fold_batch_norm(net)
@@ -84,11 +90,11 @@ def test_the_packaged_weights_know_what_a_photo_shows():
     assert chance.max() > 0.1
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_are_refused(net, tmp_path):
     path = tmp_path / "other.pth"
     torch.save({"a.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(InputError, match="not EfficientNet-Lite0"):
-        load_imagenet(random_levels(), path)
+        load_imagenet(net, path)
 
 
 def test_an_absent_package_is_named(monkeypatch):

@@ -14,7 +14,8 @@ from ranking.errors import InputError
 from scorer.model.scorer import load_scorer
 from scorer.model.tower import COMPACT_FOLDER
 from scorer.training.config import TrainConfig
-from scorer.training.evaluate import degraded_accuracy, evaluate
+from scorer.training.degrade import KINDS
+from scorer.training.evaluate import at_even_steps, degraded_accuracy, evaluate
 from scorer.training.labels import read_labels
 from scorer.training.run import train
 
@@ -86,8 +87,16 @@ def test_a_head_on_a_frozen_tower_learns_what_is_easy(shop, tmp_path):
 
 def test_degraded_accuracy_is_a_share_for_every_kind(shop, run):
     names = [f"train/hat/0-{i}.jpg" for i in range(3)]
-    accuracy = degraded_accuracy(load_scorer(run.folder), shop, names, severities=(0.5,))
-    assert all(0.0 <= share[0.5] <= 100.0 for share in accuracy.values())
+    found = degraded_accuracy(load_scorer(run.folder), shop, names, severities=(0.5,))
+    assert (found.n_photos, set(found.shares)) == (3, set(KINDS))
+    thirds = [3 * share[0.5] / 100 for share in found.shares.values()]
+    assert all(third == pytest.approx(round(third)) and 0 <= third <= 3 for third in thirds)
+    assert found.means()[0.5] == pytest.approx(100 * sum(thirds) / 3 / len(KINDS))
+
+
+def test_some_photos_at_even_steps():
+    assert at_even_steps("abcdefgh", 3) == ["a", "e", "h"]
+    assert at_even_steps("ab", 9) == ["a", "b"]
 
 
 def test_labels_that_name_an_absent_photo_are_refused(shop, tmp_path):

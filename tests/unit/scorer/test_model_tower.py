@@ -98,16 +98,6 @@ def test_the_version_follows_weights_and_calibration(head_folder):
     assert load_scorer(folder).version != before
 
 
-def test_a_full_vit_b_16_loads_from_its_weights_file(tmp_path):
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-16", pretrained=None).eval()
-    weights = tmp_path / "weights.safetensors"
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, weights)
-    tower = load_tower(f"ViT-B-16:{weights}")
-    assert (tower.image_size, tower.embed_dim) == (224, 512)
-    assert torch.equal(tower.visual.state_dict()["conv1.weight"], model.visual.state_dict()["conv1.weight"])
-
-
 def test_a_compact_tower_survives_its_folder_within_float16(tmp_path):
     tower = new_tower(COMPACT_MODEL, COMPACT_PREPROCESS, seed=0)
     save_tower(tower.visual, tmp_path / "t", COMPACT_MODEL, COMPACT_PREPROCESS)

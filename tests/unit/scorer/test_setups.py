@@ -82,11 +82,11 @@ def test_material_without_a_fold_has_none_of_its_photos():
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    """Four sellers, twelve pages of four photos: two sellers' photos on a page."""
+    """Four sellers, six pages of four photos: two sellers' photos on a page."""
     folder, rng = tmp_path_factory.mktemp("market"), np.random.default_rng(0)
     (folder / "train" / "hat").mkdir(parents=True)
     lines = []
-    for number in range(12):
+    for number in range(6):
         images = []
         for i in range(4):
             name = f"train/hat/{number}-{i}.png"
@@ -111,14 +111,14 @@ def test_every_photo_is_scored_by_a_model_that_saw_nothing_of_its_set_up(market,
     monkeypatch.setattr(by_setup, "train_compact", watched)
     arguments = (market, {"labels": serps}, tmp_path, SMALL)
     found = evaluate_by_setup(*arguments, n_folds=2, n_setups=4)
-    assert kept == [24, 24]  # each fold: two sellers of twelve photos learned from, two held out
-    assert (found.n_setups, found.n_folds, found.n_photos) == (4, 2, 48)
+    assert kept == [12, 12]  # each fold: two sellers of six photos learned from, two held out
+    assert (found.n_setups, found.n_folds, found.n_photos) == (4, 2, 24)
     same, other = found.model_same_setup.n_pairs, found.model_other_setup.n_pairs
-    assert same == 12 * 2  # each page has two pairs of one seller
+    assert same == 6 * 2  # each page has two pairs of one seller
     assert found.model.n_pairs == same + other
     assert set(found.baselines) == {"gradient boosting on statistics", "kernel ridge on statistics"}
     again = evaluate_by_setup(*arguments, n_folds=2, n_setups=4)
-    assert kept == [24, 24]  # nothing is trained again
+    assert kept == [12, 12]  # nothing is trained again
     assert repr(again) == repr(found)  # a figure without pairs is NaN
 
 
