@@ -1,8 +1,8 @@
 """The photos that a scorer knows, in its own folder: `domain.safetensors`, so that a strange photo is told.
 
-Some hundred embeddings as bytes (each scaled by its largest component) and, in the file's metadata, the
-threshold and the version of the model that made them. Embeddings of two models have nothing to do with each
-other, so a file of another version is refused rather than believed.
+The features of some hundred photos as bytes and, in the file's metadata, their unit, the threshold and the
+version of the model that made them. Features of two models have nothing to do with each other, so a file of
+another version is refused rather than believed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from scorer.calibration.domain import Domain
 from scorer.calibration.reference import Reference, read_reference
 
 DOMAIN_FILE: Final = "domain.safetensors"
-KEPT: Final = 384  # photos that are kept to compare with
+KEPT: Final = 256  # photos that are kept to compare with
 _FORMAT: Final = "1"
-_BYTE: Final = 127.0
+_LARGEST: Final = 127  # of a byte with a sign
 _HINT: Final = "write it with `rank-cli scorer calibrate --photos TRAINING_PHOTOS --model MODEL --domain`"
 
 
@@ -31,7 +31,7 @@ def save_domain(reference: Reference, folder: Path) -> Path:
     """Write the domain of a model into its folder, whole or not at all.
 
     Args:
-        reference: all photos that the model knows, embedded by it.
+        reference: the photos that the model knows, as `take` gives them.
         folder: of the scorer.
 
     Raises:
@@ -39,19 +39,19 @@ def save_domain(reference: Reference, folder: Path) -> Path:
     """
     from safetensors.numpy import save
 
-    domain = Domain.of(reference.vectors, keep=KEPT)
-    largest = np.abs(domain.vectors).max(axis=1, keepdims=True)
-    packed = np.round(domain.vectors / np.maximum(largest, 1e-12) * _BYTE).astype(np.int8)
-    # the threshold is that of what will be compared with: the vectors as they are after rounding
+    domain = Domain.of(reference.features, keep=KEPT)
+    unit = max(float(np.abs(domain.features).max()), 1e-12) / _LARGEST
+    packed = np.round(domain.features / unit).astype(np.int8)
     facts = {
         "format": _FORMAT,
         "model_version": reference.version,
         "threshold": f"{domain.threshold:.6f}",
+        "unit": f"{unit:.9g}",
         "n_photos": str(domain.n_photos),
     }
     path, part = folder / DOMAIN_FILE, folder / f"{DOMAIN_FILE}.part"
     try:
-        part.write_bytes(save({"vectors": packed}, metadata=facts))
+        part.write_bytes(save({"features": packed}, metadata=facts))
         part.replace(path)
     except OSError as e:
         raise InputError(f"{path} cannot be written: {e.strerror}") from None
@@ -76,16 +76,16 @@ def read_domain(folder: Path, version: str) -> Domain | None:
         return None
     try:
         with safe_open(path, framework="numpy") as file:
-            facts, packed = file.metadata() or {}, file.get_tensor("vectors").astype(np.float32)
-        made_by, threshold, n = facts["model_version"], float(facts["threshold"]), int(facts["n_photos"])
-        norms = np.linalg.norm(packed, axis=1, keepdims=True)
-        if not len(packed) or not np.isfinite(threshold) or not norms.all():
-            raise ValueError("no embeddings, or no threshold")
+            facts, packed = file.metadata() or {}, file.get_tensor("features").astype(np.float32)
+        made_by, n = facts["model_version"], int(facts["n_photos"])
+        threshold, unit = float(facts["threshold"]), float(facts["unit"])
+        if packed.ndim != 2 or not len(packed) or not np.isfinite([threshold, unit]).all():
+            raise ValueError("no features, or no threshold")
     except (OSError, SafetensorError, KeyError, ValueError) as e:
         raise InputError(f"{path} is no domain of a scorer: {e}", hint=_HINT) from None
     if made_by != version:
         raise OtherModel(f"{path} is of {made_by}, the model is {version}", hint=_HINT)
-    return Domain(packed / norms, threshold, n)
+    return Domain(packed * np.float32(unit), threshold, n)
 
 
 def domain_of_reference(path: Path, version: str) -> Domain:
@@ -101,7 +101,7 @@ def domain_of_reference(path: Path, version: str) -> Domain:
             f"{path} is of {reference.version}, the model is {version}",
             hint="write one with `rank-cli scorer calibrate --save` and this model",
         )
-    return Domain.of(reference.vectors)
+    return Domain.of(reference.features)
 
 
 __all__ = ["DOMAIN_FILE", "KEPT", "OtherModel", "domain_of_reference", "read_domain", "save_domain"]

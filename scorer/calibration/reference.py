@@ -1,6 +1,6 @@
-"""A reference: scores and embeddings of photos by one model, to compare later photos and models with.
+"""A reference: scores and features of photos by one model, to compare later photos and models with.
 
-One file, `.npz`: model version, scores, categories, and the embeddings of at most 1,000 of the photos.
+One file, `.npz`: model version, scores, categories, and the features of at most 1,000 of the photos.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranking.errors import InputError
+from scorer.calibration.features import score_and_describe
 from scorer.model.photo import PhotoError, read_photo
 
 if TYPE_CHECKING:
     from scorer.model.scorer import ImageScorer
 
-MOST_VECTORS: Final = 1000
+MOST_FEATURES: Final = 1000
 _BATCH: Final = 32
 
 
@@ -31,7 +32,7 @@ class Reference:
     version: str
     scores: NDArray[np.float64]  # (n,)
     categories: tuple[str, ...]  # of each photo: the name of its folder
-    vectors: NDArray[np.float32]  # L2-normalised, (m, embed_dim)
+    features: NDArray[np.float32]  # (m, n_features), as `score_and_describe` gives them
     unreadable: tuple[str, ...] = ()  # why photos were left out; not stored
 
 
@@ -42,14 +43,12 @@ def take(
     *,
     advance: Callable[[int], object] | None = None,
 ) -> Reference:
-    """Score and embed photos in small batches; a photo that cannot be read is left out and named.
+    """Score and describe photos in small batches; a photo that cannot be read is left out and named.
 
     Raises:
         InputError: no photo could be read.
     """
-    import torch
-
-    scores, vectors, categories, unreadable = [], [], [], []
+    scores, features, categories, unreadable = [], [], [], []
     listed = list(names)
     for start in range(0, len(listed), _BATCH):
         pixels = []
@@ -60,23 +59,22 @@ def take(
             except PhotoError as e:
                 unreadable.append(str(e))
         if pixels:
-            with torch.inference_mode():
-                found = scorer.score_and_embed(torch.from_numpy(np.stack(pixels)))
-            scores.append(found[0].float().cpu().numpy().astype(np.float64))
-            vectors.append(found[1].cpu().numpy())
+            found = score_and_describe(scorer, np.stack(pixels))
+            scores.append(found[0])
+            features.append(found[1])
         if advance is not None:
             advance(len(listed[start : start + _BATCH]))
     if not scores:
         reason = f": {unreadable[0]}" if unreadable else ""
         raise InputError(f"{folder} has no photo that can be read{reason}")
     return Reference(
-        scorer.version, np.concatenate(scores), tuple(categories), np.concatenate(vectors), tuple(unreadable)
+        scorer.version, np.concatenate(scores), tuple(categories), np.concatenate(features), tuple(unreadable)
     )
 
 
 def save_reference(reference: Reference, path: Path) -> None:
     """Write the file whole, or not at all."""
-    every = max(1, -(-len(reference.vectors) // MOST_VECTORS))
+    every = max(1, -(-len(reference.features) // MOST_FEATURES))
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         np.savez_compressed(
@@ -84,7 +82,7 @@ def save_reference(reference: Reference, path: Path) -> None:
             version=reference.version,
             scores=reference.scores.astype(np.float32),
             categories=np.array(reference.categories),
-            vectors=reference.vectors[::every].astype(np.float16),
+            features=reference.features[::every].astype(np.float16),
         )
     part.replace(path)
 
@@ -97,12 +95,11 @@ def read_reference(path: Path) -> Reference:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            vectors = stored["vectors"].astype(np.float32)
             reference = Reference(
                 str(stored["version"]),
                 stored["scores"].astype(np.float64),
                 tuple(str(c) for c in stored["categories"]),
-                vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+                stored["features"].astype(np.float32),
             )
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
@@ -115,4 +112,4 @@ def read_reference(path: Path) -> Reference:
     return reference
 
 
-__all__ = ["MOST_VECTORS", "Reference", "read_reference", "save_reference", "take"]
+__all__ = ["MOST_FEATURES", "Reference", "read_reference", "save_reference", "take"]

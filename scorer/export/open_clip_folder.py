@@ -2,6 +2,7 @@
 
     open_clip_config.json, open_clip_model.safetensors    the tower, with its text side where it has one
     scorer.json, head.safetensors                         the head; open_clip does not look at them
+    domain.safetensors                                    what the photos it knows are like, if it says so
 
 A tower that the scorer names by an open_clip tag or a hub repository is fetched and written whole, so the
 folder needs no network afterwards. Text of a tower with a Hugging Face tokenizer still needs that one's
@@ -11,13 +12,15 @@ files.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ranking.errors import InputError
+from scorer.calibration.domain_file import DOMAIN_FILE
 from scorer.model.scorer import HERE, SCORER_FILE, load_scorer
-from scorer.model.tower import CONFIG_FILE, WEIGHTS_FILE, load_clip, model_config
+from scorer.model.tower import COMPACT, COMPACT_FOLDER, CONFIG_FILE, WEIGHTS_FILE, load_clip, model_config
 from scorer.serving.weights import export_weights
 
 
@@ -46,6 +49,9 @@ def write_open_clip_folder(model_name: str, folder: Path) -> str:
         again = load_scorer(draft)
         if again.version != scorer.version:
             raise InputError(f"{model_name}: the written folder has other weights, {again.version}")
+        source = COMPACT_FOLDER if model_name == COMPACT else Path(model_name)
+        if (source / DOMAIN_FILE).is_file():
+            shutil.copyfile(source / DOMAIN_FILE, draft / DOMAIN_FILE)
         if folder.exists():
             folder.rmdir()
         draft.chmod(0o755)

@@ -2,6 +2,7 @@
 
 scorer.json, head.safetensors    the head; a compact run also leaves open_clip_config.json and
                                  open_clip_model.safetensors, the tower
+domain.safetensors               what the labelled photos are like, so that a strange one is told
 config.json     the TrainConfig
 losses.jsonl    one line per epoch
 metrics.json    counts, time, version; what the validation pages say, where they are given
@@ -26,6 +27,9 @@ import numpy as np
 import torch
 
 from ranking.errors import InputError
+from scorer.calibration.domain import FEWEST
+from scorer.calibration.domain_file import DOMAIN_FILE, save_domain
+from scorer.calibration.reference import take
 from scorer.model.head import Calibration
 from scorer.model.scorer import HEAD_FILE, HERE, SCORER_FILE, ImageScorer, ScorerConfig, load_scorer
 from scorer.model.tower import COMPACT, load_tower, save_tower
@@ -33,7 +37,7 @@ from scorer.training.card import write_card
 from scorer.training.compact import Material, Student, train_compact, trunk_of
 from scorer.training.config import COMPACT_MODEL, COMPACT_PREPROCESS, TrainConfig
 from scorer.training.data import list_photos, load_photos
-from scorer.training.evaluate import evaluate
+from scorer.training.evaluate import at_even_steps, evaluate
 from scorer.training.frozen import CHECKPOINT, HeadMaterial, head_material, train_head
 from scorer.training.labels import Serp, read_labels
 from scorer.training.material import prepare
@@ -41,6 +45,7 @@ from scorer.training.material import prepare
 Log = Callable[[str], None]
 VIEWS_FOLDER: Final = "views"  # below the run: what a stopped run finds again
 EMBEDDINGS_FOLDER: Final = "embeddings"
+MOST_FOR_DOMAIN: Final = 1_200  # photos that are scored once more, to say what is usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def train(
         config = _search(material, out, config, grid, note)
     _write_json(out / "config.json", config.model_dump(mode="json"))
     scorer = load_scorer(out)
+    _write_domain(scorer, photos, serps, out, note)
     seconds = time.monotonic() - started
     metrics: dict[str, Any] = {
         "version": scorer.version,
@@ -122,6 +128,15 @@ def train(
         measured.overall.value if measured else None,
         measured.clicks.value if measured and measured.clicks else None,
     )
+
+
+def _write_domain(scorer: ImageScorer, photos: Path, serps: Sequence[Serp], out: Path, note: Log) -> None:
+    names = sorted({image for serp in serps for image in serp.images})
+    (out / DOMAIN_FILE).unlink(missing_ok=True)  # of the weights before
+    if len(names) < FEWEST:
+        note(f"no domain: {len(names)} labelled photos are too few to say which photos are strange")
+        return
+    save_domain(take(scorer, photos, at_even_steps(names, MOST_FOR_DOMAIN)), out)
 
 
 def _check(config: TrainConfig, grid: Sequence[TrainConfig], validation: Path | None) -> None:

@@ -21,4 +21,13 @@ LabelsOption = Annotated[
     Path, typer.Option("--labels", help="JSONL: serp_id, category, images, scores; one page a line.")
 ]
 
-__all__ = ["DeviceOption", "HeadOption", "LabelsOption", "ModelOption", "PhotosOption"]
+
+
+def folder_of(model: str) -> Path:
+    """The folder that `--model` or `--head` names: the shipped one's for `compact`."""
+    from scorer.model.tower import COMPACT, COMPACT_FOLDER
+
+    return COMPACT_FOLDER if model == COMPACT else Path(model)
+
+
+__all__ = ["DeviceOption", "HeadOption", "LabelsOption", "ModelOption", "PhotosOption", "folder_of"]

@@ -9,7 +9,7 @@ import typer
 
 from ranking.cli import _output as out
 from ranking.cli._output import Format, FormatOption
-from ranking.cli.scorer._options import DeviceOption, ModelOption
+from ranking.cli.scorer._options import DeviceOption, ModelOption, folder_of
 from ranking.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def calibrate(
     ],
     model: ModelOption = "compact",
     save: Annotated[
-        Path | None, typer.Option("--save", help="Write scores and embeddings here, to compare with later.")
+        Path | None, typer.Option("--save", help="Write scores and features here, to compare with later.")
     ] = None,
     against: Annotated[
         Path | None, typer.Option("--against", help="Test for drift from what --save wrote.")
@@ -36,6 +36,14 @@ def calibrate(
     to: Annotated[
         Path | None, typer.Option("--out", help="With --like: scorer folder to write, --model on that scale.")
     ] = None,
+    domain: Annotated[
+        bool,
+        typer.Option(
+            "--domain",
+            help="Write into the model's folder what these photos are like, for `scorer score` to tell strange "
+            "ones: give the photos it was trained on.",
+        ),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="With --against: exit 2 where scores moved or photos are strange.")
     ] = False,
@@ -45,16 +53,18 @@ def calibrate(
     """Score distribution per category; drift from a reference; a new model on the old one's scale.
 
     Drift: the population stability index (below 0.1 stable, up to 0.25 moved, above shifted) where the
-    Kolmogorov-Smirnov test does not call it chance. Out of domain: further from the reference's photos in
-    embedding space than 99 % of those are from each other; over 5 % of photos is strange.
+    Kolmogorov-Smirnov test does not call it chance. Out of domain: further from the reference's photos than
+    99 % of those are from each other, by what the tower reads of them; over 5 % of photos is strange.
 
     Example: rank-cli scorer calibrate --photos photos --save reference.npz
 
     Example: rank-cli scorer calibrate --photos new-photos --against reference.npz --check
 
     Example: rank-cli scorer calibrate --photos photos --model runs/new --like compact --out runs/new-scaled
+
+    Example: rank-cli scorer calibrate --photos photos --model runs/new --domain
     """
-    from scorer.calibration import by_category, read_reference, save_reference, take
+    from scorer.calibration import by_category, read_reference, save_domain, save_reference, take
     from scorer.model.scorer import load_scorer
     from scorer.training.data import list_photos
 
@@ -87,6 +97,8 @@ def calibrate(
     if save is not None:
         save_reference(now, save)
         data["saved"] = str(save)
+    if domain:
+        data["domain"] = str(save_domain(now, folder_of(model)))
     if like is not None and to is not None:
         data["map"] = _rescale(model, now, like, to, photos, names)
     if format is Format.json:
@@ -120,12 +132,12 @@ def _drift(before: Reference, now: Reference) -> tuple[dict[str, Any], bool]:
     found: dict[str, Any] = {"reference_version": before.version, "scores": rows}
     moved = rows[0]["verdict"] != "stable"
     if before.version == now.version:
-        domain = Domain.of(before.vectors)
-        share = float(domain.outside(now.vectors).mean())
+        domain = Domain.of(before.features)
+        share = float(domain.outside(now.features).mean())
         found |= {"out_of_domain_share": round(share, 4), "threshold": round(domain.threshold, 4)}
         moved = moved or share > STRANGE
     else:
-        out.note(f"the reference is of {before.version}: embeddings of two models cannot be compared")
+        out.note(f"the reference is of {before.version}: features of two models cannot be compared")
     return found, moved
 
 
@@ -133,7 +145,8 @@ def _rescale(
     model: str, now: Reference, like: str, to: Path, photos: Path, names: list[str]
 ) -> dict[str, Any]:
     """Write `model` with a map to the scale of `like`."""
-    from scorer.calibration import drift, fit_score_map, take
+    from scorer.calibration import drift, fit_score_map, save_domain, take
+    from scorer.calibration.domain import FEWEST
     from scorer.calibration.rescale import write_mapped
     from scorer.model.scorer import load_scorer
 
@@ -144,6 +157,8 @@ def _rescale(
     mapped = load_scorer(to)
     with out.progress("photos scored on the old scale", len(names)) as advance:
         after = take(mapped, photos, names, advance=advance)
+    if len(after.features) >= FEWEST:
+        save_domain(after, to)
     return {
         "folder": str(to),
         "model_version": mapped.version,
@@ -167,6 +182,8 @@ def _print(data: dict[str, Any]) -> None:
         out.table([data["map"]], title="on the other model's scale")
     if "saved" in data:
         out.note(f"reference written to {data['saved']}")
+    if "domain" in data:
+        out.note(f"domain written to {data['domain']}")
 
 
 __all__ = ["calibrate"]

@@ -9,17 +9,19 @@ import typer
 
 from ranking.cli import _output as out
 from ranking.cli._output import Format, FormatOption
-from ranking.cli.scorer._options import DeviceOption, HeadOption, ModelOption
+from ranking.cli.scorer._options import DeviceOption, HeadOption, ModelOption, folder_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from scorer.calibration import Domain
     from scorer.model.tips import Hero, Measured
 
 
 def score(
     photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO...", help="Photos: any format that Pillow reads.")
+        list[Path],
+        typer.Argument(metavar="PHOTO...", help="Photos: any format that Pillow reads; HEIC with an extra."),
     ],
     model: ModelOption = "compact",
     head: HeadOption = None,
@@ -27,20 +29,29 @@ def score(
     tips: Annotated[
         bool, typer.Option("--tips", help="Also: what to change on each photo, and which to show first.")
     ] = False,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference", help="Tell strange photos by what `calibrate --save` wrote; by the model's own without."
+        ),
+    ] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Score photos: 0 is poor, 1 is good.
 
-    A photo that cannot be read has an empty score and its error; the exit code is then 1. With --tips the
+    A photo that is out of domain lies further from those that the model knows than 99 % of those from each
+    other: its score is unproven. A model without a domain says nothing about it. A photo that cannot be read has an empty score and its error; the exit code is then 1. With --tips the
     photos are taken as those of one item: each gets what was measured and what to change, and the best is
     suggested as the first to show.
 
     Example: rank-cli scorer score front.jpg back.jpg --tips
     """
+    from scorer.calibration import score_and_describe
     from scorer.model.photo import PhotoError, open_photo
     from scorer.model.scorer import load_scorer
 
     scorer = load_scorer(model, head=head, device=device)
+    domain = _domain(head or folder_of(model), reference, scorer.version)
     advice = _Advice() if tips else None
     rows: list[dict[str, Any]] = []
     with out.progress("photos scored", len(photos)) as advance:
@@ -48,12 +59,19 @@ def score(
             row: dict[str, Any] = {
                 "photo": str(path),
                 "score": None,
+                "out_of_domain": None,
+                "domain_distance": None,
                 "model_version": scorer.version,
                 "error": None,
             }
             try:
                 image = open_photo(path, size=None if tips else scorer.image_size)
-                row["score"] = round(float(scorer.score_images([image])[0]), 4)
+                scores, features = score_and_describe(scorer, scorer.preprocess(image)[None])
+                row["score"] = round(float(scores[0]), 4)
+                if domain:
+                    distance = float(domain.distances(features)[0])
+                    row["domain_distance"] = round(distance, 4)
+                    row["out_of_domain"] = distance > domain.threshold
                 if advice:
                     advice.add(image)
             except PhotoError as e:
@@ -63,18 +81,38 @@ def score(
             rows.append(row)
             advance(1)
     failed = any(row["error"] for row in rows)
+    known = {"threshold": round(domain.threshold, 4), "n_photos": domain.n_photos} if domain else None
     if format is Format.json:
         extra = advice.as_json(rows) if advice else {}
-        out.as_json({"model_version": scorer.version, "photos": rows} | extra)
+        out.as_json({"model_version": scorer.version, "domain": known, "photos": rows} | extra)
     else:
-        out.table(
-            rows if failed else [{k: v for k, v in row.items() if k != "error"} for row in rows],
-            right=["score"],
-        )
+        hidden = set() if failed else {"error"}
+        hidden |= set() if domain else {"out_of_domain", "domain_distance"}
+        shown = [{k: v for k, v in row.items() if k not in hidden} for row in rows]
+        out.table(shown, right=["score", "domain_distance"])
         if advice:
             advice.print(rows)
+    strange = sum(bool(row["out_of_domain"]) for row in rows)
+    if domain and strange:
+        out.note(
+            f"{strange} of {len(rows)} photos out of domain: further than {domain.threshold:.2f} from those that "
+            "the model knows; their scores are unproven"
+        )
     if failed:
         raise typer.Exit(1)
+
+
+def _domain(folder: Path, reference: Path | None, version: str) -> Domain | None:
+    """What the photos are compared with; a file of another model beside the weights is told and left alone."""
+    from scorer.calibration import OtherModel, domain_of_reference, read_domain
+
+    if reference is not None:
+        return domain_of_reference(reference, version)
+    try:
+        return read_domain(folder, version)
+    except OtherModel as e:
+        out.note(f"out of domain is not told: {e}; {e.hint}")
+        return None
 
 
 class _Advice:

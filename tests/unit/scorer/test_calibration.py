@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -15,12 +16,17 @@ from typer.testing import CliRunner
 from ranking.cli.scorer import app
 from ranking.errors import InputError
 from scorer.calibration import (
+    DOMAIN_FILE,
     Domain,
+    OtherModel,
+    Reference,
     by_category,
     drift,
     fit_score_map,
     population_stability,
+    read_domain,
     read_reference,
+    save_domain,
     save_reference,
     take,
 )
@@ -91,15 +97,33 @@ def test_one_in_a_hundred_of_the_same_kind_is_out_of_domain_and_all_of_another_k
     assert domain.outside(unit(-centre + rng.normal(size=(50, 8)))).all()
 
 
-def test_the_distance_is_one_minus_the_mean_cosine_to_five_neighbours():
+def test_the_distance_is_the_mean_of_those_to_five_neighbours():
     angle = np.deg2rad(np.arange(60.0))
     domain = Domain.of(unit(np.stack([np.cos(angle), np.sin(angle)], axis=1)))
-    # a photo at -10 degrees: the nearest lie 10 to 14 degrees away
+    # a photo at -10 degrees: the nearest lie 10 to 14 degrees away, a chord of 2 sin(angle / 2)
     query = unit(np.array([[np.cos(np.deg2rad(-10)), np.sin(np.deg2rad(-10))]]))
-    expected = 1 - np.cos(np.deg2rad([10, 11, 12, 13, 14])).mean()
+    expected = (2 * np.sin(np.deg2rad([5, 5.5, 6, 6.5, 7]))).mean()
     assert domain.distances(query)[0] == pytest.approx(expected, abs=1e-6)
     # at the end of the arc, neighbours lie 1 to 5 degrees away: the furthest that a reference photo is
-    assert domain.threshold <= 1 - np.cos(np.deg2rad([1, 2, 3, 4, 5])).mean() + 1e-6
+    assert domain.threshold <= (2 * np.sin(np.deg2rad([0.5, 1, 1.5, 2, 2.5]))).mean() + 1e-6
+
+
+def test_distances_have_a_twin_in_scipy():
+    from scipy.spatial import KDTree
+
+    rng = np.random.default_rng(1)
+    known, asked = rng.normal(size=(200, 6)).astype(np.float32), rng.normal(size=(40, 6)).astype(np.float32)
+    expected = KDTree(known).query(asked, k=5)[0].mean(axis=1)
+    np.testing.assert_allclose(Domain.of(known).distances(asked), expected, atol=1e-5)
+
+
+def test_of_many_photos_some_are_kept_and_the_others_say_what_is_usual():
+    rng = np.random.default_rng(0)
+    known, fresh = rng.normal(size=(1500, 8)), rng.normal(size=(4000, 8))
+    domain = Domain.of(known.astype(np.float32), keep=200)
+    assert (len(domain.features), domain.n_photos) == (200, 1500)
+    assert domain.outside(fresh.astype(np.float32)).mean() == pytest.approx(0.01, abs=0.008)
+    assert len(Domain.of(known[:240].astype(np.float32), keep=200).features) == 240  # 40 others say too little
 
 
 def test_too_few_photos_for_a_domain_are_refused():
@@ -181,7 +205,7 @@ def test_a_reference_is_read_as_it_was_taken(scorer, photos, tmp_path):
     read = read_reference(tmp_path / "r.npz")
     assert (read.version, read.categories) == (scorer.version, taken.categories)
     np.testing.assert_allclose(read.scores, taken.scores, atol=1e-6)
-    np.testing.assert_allclose(read.vectors, taken.vectors, atol=2e-3)
+    np.testing.assert_allclose(read.features, taken.features, atol=2e-3)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no archive", b"PK\x03\x04cut"])
@@ -242,6 +266,72 @@ def test_a_new_model_takes_over_the_old_ones_scale(model, photos, tmp_path):
     found = json.loads(result.stdout)["map"]
     assert found["psi_after"] < 0.1 < found["psi_before"]
     assert load_scorer(tmp_path / "new").version == found["model_version"]
+
+
+def test_a_domain_lies_beside_the_model_and_is_bound_to_it(model, scorer, photos, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(model, folder)
+    assert read_domain(folder, scorer.version) is None
+    taken = take(scorer, photos, names(photos))
+    save_domain(taken, folder)
+    read, whole = read_domain(folder, scorer.version), Domain.of(taken.features)
+    assert (read.n_photos, len(read.features)) == (120, 120)
+    assert read.threshold == pytest.approx(whole.threshold, abs=1e-6)
+    np.testing.assert_allclose(read.features, taken.features, atol=np.abs(taken.features).max() / 127)
+    with pytest.raises(OtherModel, match=f"is of {scorer.version}, the model is other-1"):
+        read_domain(folder, "other-1")
+    few = Reference("v", taken.scores[:9], taken.categories[:9], taken.features[:9])
+    with pytest.raises(InputError, match="at least 50"):
+        save_domain(few, folder)
+    assert read_domain(folder, scorer.version) is not None  # the one before is still there
+    for data in (b"", b"no tensors", (folder / DOMAIN_FILE).read_bytes()[:300]):
+        (folder / DOMAIN_FILE).write_bytes(data)
+        with pytest.raises(InputError, match="is no domain"):
+            read_domain(folder, scorer.version)
+
+
+def scored(folder, *words):
+    result = cli.invoke(app, ["score", *map(str, words), "--model", str(folder), "--format", "json"])
+    assert result.exception is None, result.exception
+    return json.loads(result.stdout), result.stderr
+
+
+def test_score_tells_a_strange_photo_once_the_model_has_a_domain(model, photos, tmp_path):
+    folder, usual, strange = tmp_path / "copy", photos / "hat" / "0.png", tmp_path / "strange.png"
+    shutil.copytree(model, folder)
+    halves = np.zeros((40, 40, 3), np.uint8)
+    halves[:, 20:] = 255  # those it knows are of one tone each
+    Image.fromarray(halves).save(strange)
+    before, _ = scored(folder, usual, strange)
+    assert before["domain"] is None
+    assert {(row["out_of_domain"], row["domain_distance"]) for row in before["photos"]} == {(None, None)}
+    made = run("--model", folder, "--photos", photos, "--domain", "--save", tmp_path / "r.npz", "--format", "json")
+    assert json.loads(made.stdout)["domain"] == str(folder / DOMAIN_FILE)
+    after, note = scored(folder, usual, strange)
+    assert after["domain"]["n_photos"] == 120
+    assert [row["out_of_domain"] for row in after["photos"]] == [False, True]
+    near, far = (row["domain_distance"] for row in after["photos"])
+    assert near < after["domain"]["threshold"] < far
+    assert "1 of 2 photos out of domain" in note
+    assert [row["score"] for row in after["photos"]] == [row["score"] for row in before["photos"]]
+    (folder / DOMAIN_FILE).unlink()
+    by_reference, _ = scored(folder, usual, strange, "--reference", tmp_path / "r.npz")
+    assert [row["out_of_domain"] for row in by_reference["photos"]] == [False, True]
+
+
+def test_what_another_model_wrote_is_not_believed(model, photos, tmp_path):
+    run("--model", model, "--photos", photos, "--save", tmp_path / "r.npz")
+    write_mapped(model, ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.1, 1.0)), tmp_path / "other")
+    photo = photos / "hat" / "0.png"
+    words = ["score", str(photo), "--model", str(tmp_path / "other"), "--reference", str(tmp_path / "r.npz")]
+    refused = cli.invoke(app, words)
+    assert isinstance(refused.exception, OtherModel)
+    save_domain(read_reference(tmp_path / "r.npz"), tmp_path / "other")
+    found, note = scored(tmp_path / "other", photo)
+    assert found["domain"] is None
+    assert found["photos"][0]["out_of_domain"] is None
+    assert "out of domain is not told" in note
+    assert "calibrate --photos" in note
 
 
 @pytest.mark.parametrize("options", [("--like", "compact"), ("--check",)])
