@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ TARGET = Path(__file__).parent / "cli.md"
 SCHEMA = Path(__file__).parent / "profile.schema.json"
 
 
+@cache
 def commands() -> dict[tuple[str, ...], Any]:
     """Every registered command by its words, such as ("templates", "plan")."""
     from typer.main import get_command

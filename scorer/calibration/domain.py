@@ -47,9 +47,7 @@ class Domain:
         """
         n = len(features)
         if n < FEWEST:
-            raise InputError(
-                f"{n} photos are too few to say what is usual; at least {FEWEST} are needed"
-            )
+            raise InputError(f"{n} photos are too few to say what is usual; at least {FEWEST} are needed")
         if keep is None or n - keep < FEWEST:
             return cls(features, float(np.quantile(_distances(features, features, skip=1), LEVEL)), n)
         kept = np.zeros(n, dtype=bool)

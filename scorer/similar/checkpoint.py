@@ -78,11 +78,11 @@ def read_checkpoint(folder: Path, key: str) -> Checkpoint | None:
     try:
         stored = torch.load(path, weights_only=True)
         record = json.loads(stored.pop("record"))
-        found = Checkpoint(
-            epochs=record["epochs"], best=record["best"], rng=record["rng"], **stored
-        )
+        found = Checkpoint(epochs=record["epochs"], best=record["best"], rng=record["rng"], **stored)
     except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, ValueError) as e:
-        raise InputError(f"{path} is broken: {str(e).splitlines()[0] if str(e) else e!r}", hint=HINT) from None
+        raise InputError(
+            f"{path} is broken: {str(e).splitlines()[0] if str(e) else e!r}", hint=HINT
+        ) from None
     if record.get("key") != key:
         raise InputError(
             f"{path} is of a run with other settings, pairs, photos or weights",

@@ -143,7 +143,10 @@ class Degraded:
 
     def means(self) -> dict[float, float]:
         """Over the kinds, by severity."""
-        return {s: float(np.mean([by[s] for by in self.shares.values()])) for s in next(iter(self.shares.values()))}
+        return {
+            s: float(np.mean([by[s] for by in self.shares.values()]))
+            for s in next(iter(self.shares.values()))
+        }
 
 
 def degraded_accuracy(
@@ -178,7 +181,10 @@ def degraded_accuracy(
     shares = 100.0 * better / len(names)
     return Degraded(
         len(names),
-        {k: {s: float(v) for s, v in zip(severities, row, strict=True)} for k, row in zip(KINDS, shares, strict=True)},
+        {
+            k: {s: float(v) for s, v in zip(severities, row, strict=True)}
+            for k, row in zip(KINDS, shares, strict=True)
+        },
     )
 
 
@@ -226,4 +232,13 @@ def _by_background(
     return {"similar": accuracy(similar), "different": accuracy(different)}
 
 
-__all__ = ["PAPER", "SEVERITIES", "Degraded", "Evaluation", "at_even_steps", "degraded_accuracy", "evaluate", "score_pixels"]
+__all__ = [
+    "PAPER",
+    "SEVERITIES",
+    "Degraded",
+    "Evaluation",
+    "at_even_steps",
+    "degraded_accuracy",
+    "evaluate",
+    "score_pixels",
+]

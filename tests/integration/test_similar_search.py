@@ -180,7 +180,9 @@ def test_under_a_profile_a_photo_counts_what_it_counts_in_a_search(es, world, tm
         return {hit["item_id"]: hit["image"] for hit in hits}
 
     web, ios, unscored = images(), images("--platform", "ios"), images("--missing", "0.7")
-    generated = {d["item_id"] for d in items if d.get("ai_generated", {}).get("probability", 0) > 0.5} & set(web)
+    generated = {d["item_id"] for d in items if d.get("ai_generated", {}).get("probability", 0) > 0.5} & set(
+        web
+    )
     assert len(generated) > 10
     assert max(web[item] for item in generated) <= 0.1
     assert max(web.values()) > 0.9

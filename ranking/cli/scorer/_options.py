@@ -22,7 +22,6 @@ LabelsOption = Annotated[
 ]
 
 
-
 def folder_of(model: str) -> Path:
     """The folder that `--model` or `--head` names: the shipped one's for `compact`."""
     from scorer.model.tower import COMPACT, COMPACT_FOLDER

@@ -32,7 +32,8 @@ def score(
     reference: Annotated[
         Path | None,
         typer.Option(
-            "--reference", help="Tell strange photos by what `calibrate --save` wrote; by the model's own without."
+            "--reference",
+            help="Tell strange photos by what `calibrate --save` wrote; by the model's own without.",
         ),
     ] = None,
     format: FormatOption = Format.table,

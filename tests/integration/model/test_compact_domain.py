@@ -34,7 +34,9 @@ def drawing(rng):
         colour = tuple(int(v) for v in rng.integers(0, 256, 3))
         left, top, width, height = (int(v) for v in rng.integers(0, 120, 4))
         box = (left, top, left + width, top + height)
-        (pen.ellipse if rng.random() < 0.5 else pen.rectangle)(box, outline=colour, width=int(rng.integers(1, 9)))
+        (pen.ellipse if rng.random() < 0.5 else pen.rectangle)(
+            box, outline=colour, width=int(rng.integers(1, 9))
+        )
     return image
 
 

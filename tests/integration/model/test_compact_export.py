@@ -54,5 +54,3 @@ def test_open_clip_loads_the_folder_and_gives_the_same_embedding(tmp_path):
         ours = scorer.embed_raw(torch.from_numpy(scorer.preprocess(scene()))[None])[0]
     torch.testing.assert_close(theirs, ours, atol=2e-2, rtol=2e-2)  # they resize without a reducing gap
     assert float(torch.nn.functional.cosine_similarity(theirs, ours, dim=0)) > 0.999
-
-

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import resource
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from docs.reference import TARGET, commands, reference
+from ranking.cli import main
+from ranking.settings import get_settings
 
 HEAVY = (
     *("torch", "onnx", "onnxruntime", "locust", "apache_beam", "tritonclient", "open_clip", "faststream"),
@@ -18,9 +23,7 @@ HEAVY = (
 )
 
 
-def rank_cli(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    import os
-
+def process(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from ranking.cli import main; main()", *words],
         capture_output=True,
@@ -28,6 +31,24 @@ def rank_cli(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(Path.cwd()), **env},
         timeout=60,
     )
+
+
+def rank_cli(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """What a process of its own would print and leave, from this one: its start is most of the time."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
+        for name, value in env.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["rank-cli", *words])
+        get_settings.cache_clear()
+        try:
+            main()
+            code = 0
+        except SystemExit as e:
+            code = int(e.code or 0)
+        finally:
+            get_settings.cache_clear()
+    return subprocess.CompletedProcess(words, code, stdout.getvalue(), stderr.getvalue())
 
 
 def cpu_seconds(*command: str) -> float:
@@ -121,10 +142,10 @@ def test_a_mistake_gets_one_sentence(words: tuple[str, ...], code: int, says: st
 
 
 def test_a_server_that_is_not_there_is_said_with_what_to_do(tmp_path: Path) -> None:
-    done = rank_cli("search", "x", ELASTICSEARCH_URL="http://127.0.0.1:1", RANK_STATE_DIR=str(tmp_path))
+    done = process("search", "x", ELASTICSEARCH_URL="http://127.0.0.1:1", RANK_STATE_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "nothing answers" in done.stderr
     assert "rank-cli stack up" in done.stderr
     assert (
-        "Traceback" in rank_cli("search", "x", ELASTICSEARCH_URL="http://127.0.0.1:1", RANK_DEBUG="1").stderr
+        "Traceback" in process("search", "x", ELASTICSEARCH_URL="http://127.0.0.1:1", RANK_DEBUG="1").stderr
     )

@@ -123,7 +123,9 @@ def test_of_many_photos_some_are_kept_and_the_others_say_what_is_usual():
     domain = Domain.of(known.astype(np.float32), keep=200)
     assert (len(domain.features), domain.n_photos) == (200, 1500)
     assert domain.outside(fresh.astype(np.float32)).mean() == pytest.approx(0.01, abs=0.008)
-    assert len(Domain.of(known[:240].astype(np.float32), keep=200).features) == 240  # 40 others say too little
+    assert (
+        len(Domain.of(known[:240].astype(np.float32), keep=200).features) == 240
+    )  # 40 others say too little
 
 
 def test_too_few_photos_for_a_domain_are_refused():
@@ -260,7 +262,16 @@ def test_the_same_photos_have_not_drifted_and_darker_ones_have(model, photos, tm
 def test_a_new_model_takes_over_the_old_ones_scale(model, photos, tmp_path):
     write_mapped(model, ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.9, 1.0)), tmp_path / "old")
     result = run(
-        "--model", model, "--photos", photos, "--like", tmp_path / "old", "--out", tmp_path / "new", "--format", "json"
+        "--model",
+        model,
+        "--photos",
+        photos,
+        "--like",
+        tmp_path / "old",
+        "--out",
+        tmp_path / "new",
+        "--format",
+        "json",
     )
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)["map"]
@@ -305,7 +316,9 @@ def test_score_tells_a_strange_photo_once_the_model_has_a_domain(model, photos, 
     before, _ = scored(folder, usual, strange)
     assert before["domain"] is None
     assert {(row["out_of_domain"], row["domain_distance"]) for row in before["photos"]} == {(None, None)}
-    made = run("--model", folder, "--photos", photos, "--domain", "--save", tmp_path / "r.npz", "--format", "json")
+    made = run(
+        "--model", folder, "--photos", photos, "--domain", "--save", tmp_path / "r.npz", "--format", "json"
+    )
     assert json.loads(made.stdout)["domain"] == str(folder / DOMAIN_FILE)
     after, note = scored(folder, usual, strange)
     assert after["domain"]["n_photos"] == 120

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ranking.cli.scorer import app
 from ranking.errors import ConfigError, InputError
+from scorer.calibration import read_domain
 from scorer.model.photo import PhotoError
 from scorer.model.scorer import load_scorer
 from scorer.model.tower import load_tower
@@ -97,10 +98,10 @@ def tower_spec(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """Twelve pages of four photos, brighter is better; four are for validation, every second has a click."""
+    """Seventeen pages of four photos, brighter is better; four are for validation, every second has a click."""
     folder, rng = tmp_path_factory.mktemp("shop"), np.random.default_rng(0)
     lines = []
-    for number in range(12):
+    for number in range(17):
         images, lights = [], rng.permutation([50, 110, 170, 230])
         for i, light in enumerate(lights):
             name = f"{number}-{i}.png"
@@ -216,6 +217,8 @@ def test_a_run_learns_measures_itself_and_leaves_its_record(shop, tower_spec, tm
     assert run.version in card
     assert f"| OPA | {run.validation_opa:.1f} |" in card
     assert not (tmp_path / CHECKPOINT).exists()
+    domain = read_domain(tmp_path, run.version)
+    assert (domain.n_photos, domain.features.shape[1]) == (52, 16)  # of the labelled photos
 
 
 def test_a_grid_keeps_the_best_and_trains_nothing_twice(shop, tower_spec, tmp_path):

@@ -68,9 +68,13 @@ def test_without_a_reader_the_refusal_says_what_to_install(tmp_path, monkeypatch
     assert done.exit_code == 1
     (row,) = json.loads(done.stdout)["photos"]
     assert row["score"] is None
-    assert row["error"].endswith("phone.heic is HEIC, which needs pillow-heif: pip install 'rank-toolkit[heic]'")
+    assert row["error"].endswith(
+        "phone.heic is HEIC, which needs pillow-heif: pip install 'rank-toolkit[heic]'"
+    )
     monkeypatch.setattr(features, "check", lambda _: False)
-    with pytest.raises(PhotoError, match=r"is AVIF, which this Pillow cannot read: pip install 'pillow>=11\.3'"):
+    with pytest.raises(
+        PhotoError, match=r"is AVIF, which this Pillow cannot read: pip install 'pillow>=11\.3'"
+    ):
         open_photo(heic.replace(b"heic", b"avif"))
 
 

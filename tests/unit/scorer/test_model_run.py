@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from ranking.cli.scorer import app
 from ranking.errors import InputError
+from scorer.calibration import DOMAIN_FILE
 from scorer.model.scorer import load_scorer
 from scorer.model.tower import COMPACT_FOLDER
 from scorer.training.config import TrainConfig
@@ -55,6 +56,7 @@ def test_a_run_leaves_a_scorer_and_its_record(run):
     phases = [json.loads(line)["phase"] for line in (run.folder / "losses.jsonl").read_text().splitlines()]
     assert phases == ["photos", "views", "views", "views", "train"]
     assert json.loads((run.folder / "metrics.json").read_text())["n_serps"] == 4
+    assert not (run.folder / DOMAIN_FILE).exists()  # sixteen photos do not say what is usual
 
 
 def test_the_same_run_again_gives_the_same_weights(shop, run, tmp_path):
