@@ -79,10 +79,10 @@ def read_domain(folder: Path, version: str) -> Domain | None:
             facts, packed = file.metadata() or {}, file.get_tensor("features").astype(np.float32)
         made_by, n = facts["model_version"], int(facts["n_photos"])
         threshold, unit = float(facts["threshold"]), float(facts["unit"])
-        if packed.ndim != 2 or not len(packed) or not np.isfinite([threshold, unit]).all():
-            raise ValueError("no features, or no threshold")
     except (OSError, SafetensorError, KeyError, ValueError) as e:
         raise InputError(f"{path} is no domain of a scorer: {e}", hint=_HINT) from None
+    if packed.ndim != 2 or not len(packed) or not np.isfinite([threshold, unit]).all():
+        raise InputError(f"{path} is no domain of a scorer: no features, or no threshold", hint=_HINT)
     if made_by != version:
         raise OtherModel(f"{path} is of {made_by}, the model is {version}", hint=_HINT)
     return Domain(packed * np.float32(unit), threshold, n)

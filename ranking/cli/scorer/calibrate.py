@@ -40,8 +40,8 @@ def calibrate(
         bool,
         typer.Option(
             "--domain",
-            help="Write into the model's folder what these photos are like, for `scorer score` to tell strange "
-            "ones: give the photos it was trained on.",
+            help="Write into the model's folder what these photos are like, for `scorer score` to tell "
+            "strange ones: give those that it was trained on.",
         ),
     ] = False,
     check: Annotated[

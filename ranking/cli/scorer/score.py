@@ -40,10 +40,11 @@ def score(
 ) -> None:
     """Score photos: 0 is poor, 1 is good.
 
-    A photo that is out of domain lies further from those that the model knows than 99 % of those from each
-    other: its score is unproven. A model without a domain says nothing about it. A photo that cannot be read has an empty score and its error; the exit code is then 1. With --tips the
-    photos are taken as those of one item: each gets what was measured and what to change, and the best is
-    suggested as the first to show.
+    A photo is out of domain where it lies further from those that the model knows than 99 % of those from
+    each other: its score is unproven. A model without a domain says nothing about it. A photo that cannot
+    be read has an empty score and its error; the exit code is then 1. With --tips the photos are taken as
+    those of one item: each gets what was measured and what to change, and the best is suggested as the
+    first to show.
 
     Example: rank-cli scorer score front.jpg back.jpg --tips
     """
@@ -96,15 +97,15 @@ def score(
     strange = sum(bool(row["out_of_domain"]) for row in rows)
     if domain and strange:
         out.note(
-            f"{strange} of {len(rows)} photos out of domain: further than {domain.threshold:.2f} from those that "
-            "the model knows; their scores are unproven"
+            f"{strange} of {len(rows)} photos out of domain: further than {domain.threshold:.2f} from "
+            "those that the model knows; their scores are unproven"
         )
     if failed:
         raise typer.Exit(1)
 
 
 def _domain(folder: Path, reference: Path | None, version: str) -> Domain | None:
-    """What the photos are compared with; a file of another model beside the weights is told and left alone."""
+    """What the photos are compared with; a file of another model beside the weights is told, and not used."""
     from scorer.calibration import OtherModel, domain_of_reference, read_domain
 
     if reference is not None:

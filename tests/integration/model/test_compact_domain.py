@@ -1,4 +1,4 @@
-"""The shipped model tells what is no photo of a garment from those that are; the shares are in docs/image_model.md."""
+"""The shipped model tells what is no photo of a garment; docs/image_model.md has the shares."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def scorer():
 
 @pytest.fixture(scope="module")
 def domain(scorer):
-    """Fails where weights changed and the domain did not: `scorer calibrate --photos ... --domain` writes it."""
+    """Fails where the weights changed and the domain did not: `scorer calibrate --domain` writes it."""
     found = read_domain(COMPACT_FOLDER, scorer.version)
     assert found is not None
     return found
@@ -73,7 +73,7 @@ def test_what_is_no_photo_is_out_of_domain(scorer, domain, draw):
 
 
 def test_photos_of_garments_that_it_never_saw_are_in_domain(scorer, domain, shared):
-    names = [name for name in list_photos(shared / "photos", "validation")][::3]
+    names = list_photos(shared / "photos", "validation")[::3]
     pixels = [read_photo(shared / "photos" / name, scorer.image_size) for name in names]
     assert len(pixels) > 100
     assert share_outside(scorer, domain, pixels) <= 0.04

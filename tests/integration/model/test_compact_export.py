@@ -1,4 +1,4 @@
-"""The shipped model's exports score every kind of photo as torch does; tests/unit shows the same on a tiny one."""
+"""The shipped model's exports score every kind of photo as torch does; tests/unit has it of a tiny one."""
 
 import numpy as np
 import open_clip

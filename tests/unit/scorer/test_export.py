@@ -19,7 +19,7 @@ from scorer.export.onnx_file import probe_images
 from scorer.model.head import Head, HeadConfig
 from scorer.model.photo import open_photo, preprocess, read_photo
 from scorer.model.scorer import HERE, ImageScorer, ScorerConfig, load_scorer
-from scorer.model.tower import COMPACT_FOLDER, load_tower, new_tower, save_tower
+from scorer.model.tower import COMPACT_FOLDER, load_tower
 from scorer.serving import ServingOptions
 from tests.unit.scorer.photo_zoo import ORIENTATIONS, photos, scene, turned
 from tests.unit.scorer.tiny import RESNET, SIZE, VIT, made

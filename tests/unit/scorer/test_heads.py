@@ -98,7 +98,7 @@ def tower_spec(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """Seventeen pages of four photos, brighter is better; four are for validation, every second has a click."""
+    """Seventeen pages of four photos, brighter is better; four for validation, every second with a click."""
     folder, rng = tmp_path_factory.mktemp("shop"), np.random.default_rng(0)
     lines = []
     for number in range(17):

@@ -1,4 +1,4 @@
-"""Phones send HEIC, browsers AVIF: read upright where a reader is there, refused with a sentence elsewhere."""
+"""Phones send HEIC, browsers AVIF: read upright where a reader is there, else refused with a sentence."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ PREPROCESS = {"size": SIZE, "mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28
 
 
 def made(folder, cfg=VIT, *, mirror=False, seed=0, spread_over=None):
-    """A scorer folder with random weights; its scores are spread over these photos (n, 32, 32, 3), if given."""
+    """A scorer folder with random weights; its scores are spread over photos (n, 32, 32, 3), if given."""
     tower = new_tower(cfg, PREPROCESS, seed=seed)
     torch.manual_seed(seed)
     head = Head(HeadConfig(embed_dim=24, hidden=(8,)))
