@@ -68,6 +68,7 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "search --compare": (READY, ("search", "red dress", "--compare", "additive", "--html", "{tmp}/x.html")),
     "search --profile PUBLISHED": (READY, ("search", "red dress", "--profile", "mine")),
     "similar": (READY, ("similar", "i0")),
+    "similar --profile PUBLISHED": (READY, ("similar", "i0", "--image-weight", "0.3", "--profile", "mine")),
     "replay record": (READY, ("replay", "record", "{tmp}/new", "--queries", "{tmp}/queries.txt")),
     "replay verify --live": (READY, ("replay", "verify", "{tmp}/log", "--live")),
     "replay run --live": (READY, ("replay", "run", "{tmp}/log", "--live", "--report", "{tmp}/r.html")),
