@@ -99,7 +99,13 @@ def market(tmp_path_factory):
     return folder
 
 
-def test_every_photo_is_scored_by_a_model_that_saw_nothing_of_its_set_up(market, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Where views are found again: they cost most of a small run."""
+    return tmp_path_factory.mktemp("work")
+
+
+def test_every_photo_is_scored_by_a_model_that_saw_nothing_of_its_set_up(market, work, monkeypatch):
     serps = read_labels(market / "labels.jsonl")
     kept = []
     real = by_setup.train_compact
@@ -109,7 +115,7 @@ def test_every_photo_is_scored_by_a_model_that_saw_nothing_of_its_set_up(market,
         return real(config, material, log=log)
 
     monkeypatch.setattr(by_setup, "train_compact", watched)
-    arguments = (market, {"labels": serps}, tmp_path, SMALL)
+    arguments = (market, {"labels": serps}, work, SMALL)
     found = evaluate_by_setup(*arguments, n_folds=2, n_setups=4)
     assert kept == [12, 12]  # each fold: two sellers of six photos learned from, two held out
     assert (found.n_setups, found.n_folds, found.n_photos) == (4, 2, 24)
@@ -129,14 +135,14 @@ def test_more_folds_than_set_ups_are_refused(market, tmp_path):
         )
 
 
-def test_the_command_prints_one_table(market, tmp_path):
+def test_the_command_prints_one_table(market, work, tmp_path):
     config = tmp_path / "config.json"
     config.write_text(SMALL.model_dump_json())
     labels = str(market / "labels.jsonl")
     result = cli.invoke(
         app,
         [
-            *("evaluate", "--photos", str(market), "--labels", labels, "--by-setup", str(tmp_path / "work")),
+            *("evaluate", "--photos", str(market), "--labels", labels, "--by-setup", str(work)),
             *("--config", str(config), "--folds", "2"),
         ],
     )
