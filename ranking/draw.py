@@ -3,8 +3,9 @@
     digest = SHA-256 of "SALT:SEARCH_ID:BLOCK", BLOCK = 0, 1, 2, ... in decimal
     each digest gives four numbers: its bytes in groups of eight, big-endian, the upper 53 bits / 2^53
 
-So a page that was drawn can be drawn again from the log, in any language; tests/unit/ranking/test_draw.py
-has test vectors. The names below are of the extra fields (`x.NAME`) that the items of such a page carry.
+So a page that was drawn can be drawn again from the log, in any language; test vectors are in
+tests/integration/simulated/test_draw.py. The names below are of the extra fields (`x.NAME`) that the items of
+such a page carry.
 """
 
 from __future__ import annotations

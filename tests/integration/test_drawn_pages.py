@@ -27,7 +27,7 @@ from replay.clicks import read_pages
 from replay.interleaving import analyse, read_credits
 from replay.offpolicy import evaluate, recorded
 from tests.integration.conftest import remove_family
-from tests.unit.replay.test_clicks_docs import snippets
+from tests.integration.simulated.test_clicks_docs import snippets
 
 pytestmark = pytest.mark.engines
 

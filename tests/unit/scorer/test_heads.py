@@ -29,6 +29,7 @@ from scorer.training.labels import Serp, read_labels
 from scorer.training.measures import click_accuracy
 from scorer.training.pairs import all_pairs, page_pairs
 from scorer.training.run import train
+from tests.unit.scorer.tiny import made
 
 cli = CliRunner()
 
@@ -336,6 +337,7 @@ def test_evaluate_sets_the_papers_baselines_beside_the_model(shop, tower_spec, t
     monkeypatch.setenv("RANK_STATE_DIR", str(tmp_path))
     arguments = ["evaluate", "--photos", str(shop), "--labels", str(shop / "validation.jsonl")]
     arguments += ["--trained-on", str(shop / "train.jsonl"), "--clip", tower_spec]
+    arguments += ["--model", str(made(tmp_path / "model"))]
     result = cli.invoke(app, [*arguments, "--format", "json"])
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
