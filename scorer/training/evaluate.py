@@ -21,7 +21,7 @@ from scorer.training.degrade import KINDS, degrade
 from scorer.training.labels import Serp
 from scorer.training.measures import Interval, accuracy, click_accuracy, opa, pair_counts
 
-SEVERITIES: Final = (0.35, 0.7, 1.0)
+SEVERITIES: Final = (0.35, 0.7)  # those of the model card
 Array = NDArray[np.float64]
 
 # Table 1 of the Image Score paper, in percent: on a proprietary set, so beside ours only for orientation.
