@@ -35,6 +35,8 @@ def require_beam(otherwise: str) -> Any:
         InputError: it is not installed.
     """
     logging.getLogger().setLevel(logging.ERROR)  # Beam says at import what is not installed, and more later
+    if not os.environ.get("RANK_DEBUG"):
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # an error is raised too: said once
     try:
         import apache_beam
     except ImportError as e:

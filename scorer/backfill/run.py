@@ -126,7 +126,7 @@ def run_backfill(
                 summary.add(_run(job, slices, runner, workers, options))
             with suppress(AuthorizationException), server_errors(f"refresh {scope.index}"):
                 es.indices.refresh(index=scope.index)
-            summary.remaining = count_items(es, scope.index, scope.query())
+            summary.remaining = count_items(es, scope.index, replace(scope, retry_failed=False).query())
             summary.interrupted = job.stopped and summary.remaining > 0
             # A retry of what failed finds its failures again, so it has one pass.
             if job.stopped or scope.retry_failed or summary.scored + summary.failed == before:
@@ -154,10 +154,8 @@ def _run(
     try:
         result = pipeline.run()
         result.wait_until_finish()
-    except RankError:
-        raise
     except Exception as e:
-        kept = shared(job).error
+        kept = shared(job).error  # Beam passes on a copy without its hint, or text
         if kept is not None:
             raise kept from e
         if isinstance(e, RuntimeError):
