@@ -31,6 +31,7 @@ from replay.evaluation import Evaluation, Question, assemble, evaluate_part
 from replay.judgments import Judgments, read_judgments
 from replay.parity import Failure, Parity
 
+
 def evaluate_with_beam(
     folder: Path,
     question: Question,

@@ -109,8 +109,8 @@ def backfill(
 ) -> None:
     """Score items on sale that have no score, or another model's. Can be killed and started again at will.
 
-    What is left to do is what a query finds, so nothing is done twice. Requests of `ingest stream` to Triton go
-    first. An item that gets another photo meanwhile keeps no score of the old one; nothing but scores is
+    What is left to do is what a query finds, so nothing is done twice. Requests of `ingest stream` to Triton
+    go first. An item that gets another photo meanwhile keeps no score of the old one; nothing but scores is
     touched. A photo that cannot be scored is marked in its item, and not tried again by this model unless
     --retry-failed is given.
 
@@ -201,8 +201,8 @@ def _show_estimate(found: Estimate, format: Format) -> None:
     _show_reasons(reasons, "failures in the sample")
     if found.n_sample:
         out.note(
-            f"{found.to_do} of {found.in_scope} items to do (counted); time, bytes and cost are estimates from "
-            f"{found.n_sample} items that were loaded and scored just now, writing left out"
+            f"{found.to_do} of {found.in_scope} items to do (counted); time, bytes and cost are estimates "
+            f"from {found.n_sample} items that were loaded and scored just now, writing left out"
         )
     else:
         out.note("nothing to do")

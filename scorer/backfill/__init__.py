@@ -15,4 +15,13 @@ from scorer.backfill.run import BackfillSummary, run_backfill
 from scorer.backfill.scope import Scope
 from scorer.backfill.scoring import ScorerSpec, version_of
 
-__all__ = ["BackfillSummary", "Estimate", "Job", "Scope", "ScorerSpec", "estimate", "run_backfill", "version_of"]
+__all__ = [
+    "BackfillSummary",
+    "Estimate",
+    "Job",
+    "Scope",
+    "ScorerSpec",
+    "estimate",
+    "run_backfill",
+    "version_of",
+]

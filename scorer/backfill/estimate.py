@@ -39,7 +39,9 @@ class Estimate:
     to_do: int  # items left to do, counted
     in_scope: int  # items on sale and created in the span, counted
     n_sample: int
-    per_second: float | None  # items that one worker loads and scores, measured; None where there is no sample
+    per_second: (
+        float | None
+    )  # items that one worker loads and scores, measured; None where there is no sample
     workers: int
     max_per_second: float | None
     seconds: float | None  # estimated, for all of them
@@ -53,9 +55,7 @@ class Estimate:
         rounded = {"per_second": 1, "seconds": 1, "failed_share": 4, "cost": 4}
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return values | {
-            name: round(values[name], digits)
-            for name, digits in rounded.items()
-            if values[name] is not None
+            name: round(values[name], digits) for name, digits in rounded.items() if values[name] is not None
         }
 
 

@@ -18,7 +18,7 @@ from ranking.errors import InputError, ServerError
 from ranking.es import check_complete, server_errors
 from ranking.item_message import AiGenerated
 from ranking.score_fields import LIVE, NEXT
-from scorer.backfill.scope import Into, Scope, Slice
+from scorer.backfill.scope import Scope, Slice
 
 PAGE: Final = 64  # items read, loaded, scored and written at a time
 _KEEP_ALIVE: Final = "10m"  # between two pages

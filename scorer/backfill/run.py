@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]  # done, of how many
 
 @dataclass(slots=True)
 class BackfillSummary:
-    """What one run did. found = scored + failed + changed_meanwhile + gone + refused, where it ran to its end.
+    """What one run did. found = scored + failed + changed_meanwhile + gone + refused.
 
     An item that changed meanwhile may be found again, and is counted again.
     """
@@ -135,9 +135,7 @@ def run_backfill(
     return summary
 
 
-def _run(
-    job: Job, slices: list[Slice], runner: str, workers: int, options: Sequence[str]
-) -> dict[str, int]:
+def _run(job: Job, slices: list[Slice], runner: str, workers: int, options: Sequence[str]) -> dict[str, int]:
     """One pass; its counters."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions

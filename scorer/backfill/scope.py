@@ -1,7 +1,7 @@
 """What a backfill has to do: a query, and the slices in which it is read.
 
-The index itself keeps the state. An item that was scored, or that cannot be, is no longer found; so a job that
-is killed at any point is gone on with by starting it again, and one that has nothing to do does nothing.
+The index itself keeps the state. An item that was scored, or that cannot be, is no longer found; so a job
+that is killed at any point is gone on with by starting it again, and one with nothing to do does nothing.
 """
 
 from __future__ import annotations

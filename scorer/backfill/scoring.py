@@ -16,7 +16,7 @@ from ranking.item_message import AiGenerated
 from scorer.backfill.read import Item
 from scorer.ingest.photos import Photo, PhotoError, PhotoLoader, PhotoSource, Pixels
 from scorer.provenance import more_suspicious
-from scorer.serving.client import BACKFILL, BadScoresError, ScoreClient, Scored
+from scorer.serving.client import BACKFILL, BadScoresError, Priority, ScoreClient, Scored
 
 SCORE_BATCH: Final = 16  # photos in one request
 NO_PHOTO: Final = "the item has no photo in the index"
@@ -43,12 +43,14 @@ class ScorerSpec:
         triton_model: the model's name there.
         model: instead of Triton, "compact" or a scorer folder, loaded in the worker itself.
         wait_s: how long to wait for a server that is gone.
+        priority: of requests to Triton; 1 goes before 2.
     """
 
     triton: str | None = None
     triton_model: str | None = None
     model: str | None = None
     wait_s: float = 120.0
+    priority: Priority = BACKFILL
 
     def open(self) -> Scorer:
         """The scorer, ready.
@@ -60,7 +62,7 @@ class ScorerSpec:
         if self.model is not None:
             return _Local(self.model)
         named = {"model_name": self.triton_model} if self.triton_model else {}
-        client = ScoreClient(self.triton, priority=BACKFILL, wait_s=self.wait_s, **named)
+        client = ScoreClient(self.triton, priority=self.priority, wait_s=self.wait_s, **named)
         client.check()
         return client
 
