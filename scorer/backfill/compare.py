@@ -130,7 +130,7 @@ def _rows(
     with server_errors(f"reading {index}"):
         pit = es.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)["id"]
     after = None
-    wanted = [old.version, old.score, new.score, fields.CATEGORY]
+    wanted = [{"field": name} for name in (old.version, old.score, new.score, fields.CATEGORY)]
     try:
         while True:
             with server_errors(f"reading {index}"):

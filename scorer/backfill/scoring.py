@@ -17,6 +17,7 @@ from scorer.backfill.read import Item
 from scorer.ingest.photos import Photo, PhotoError, PhotoLoader, PhotoSource, Pixels
 from scorer.provenance import more_suspicious
 from scorer.serving.client import BACKFILL, BadScoresError, Priority, ScoreClient, Scored
+from scorer.serving.names import MODEL_NAME
 
 SCORE_BATCH: Final = 16  # photos in one request
 NO_PHOTO: Final = "the item has no photo in the index"
@@ -61,8 +62,8 @@ class ScorerSpec:
         """
         if self.model is not None:
             return _Local(self.model)
-        named = {"model_name": self.triton_model} if self.triton_model else {}
-        client = ScoreClient(self.triton, priority=self.priority, wait_s=self.wait_s, **named)
+        name = self.triton_model or MODEL_NAME
+        client = ScoreClient(self.triton, model_name=name, priority=self.priority, wait_s=self.wait_s)
         client.check()
         return client
 

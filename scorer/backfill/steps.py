@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import Metrics
 
 from ranking.errors import RankError
 from ranking.es import connect
@@ -27,7 +27,7 @@ MOST_REASONS: Final = 50  # counters by reason that one process makes
 _MOST_CHARACTERS: Final = 120
 
 
-class _Step(beam.DoFn):  # type: ignore[misc]
+class _Step(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self._job = job
 

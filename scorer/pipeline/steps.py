@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import Metrics
 
 from ranking import fields
 from ranking.es import connect
@@ -78,7 +78,7 @@ def to_record(message: Any, source: str = "") -> Record:
 
 
 def item_key(record: Record, keys: int) -> int:
-    """The same number in [0, keys) for every change of one item; by the whole message where it has no item."""
+    """The same number in [0, keys) for every change of one item; by the whole message where it has none."""
     name = record.key
     if name is None:
         try:
@@ -88,7 +88,7 @@ def item_key(record: Record, keys: int) -> int:
     return zlib.crc32(name) % keys
 
 
-class AnalyzeAndWrite(beam.DoFn):  # type: ignore[misc]
+class AnalyzeAndWrite(beam.DoFn):
     """A batch of records is scored and written; what cannot be used goes to the output `dead_letters`."""
 
     def __init__(self, settings: PipelineSettings, now_ms: Callable[[], int] | None = None) -> None:
@@ -153,11 +153,13 @@ def ingest(messages: Any, settings: PipelineSettings, *, source: str = "") -> An
         source: where the messages are from; it stands in dead letters as `topic`.
     """
     keys = settings.keys
+    batches = beam.GroupIntoBatches(settings.batch, max_buffering_duration_secs=settings.batch_s)
     outputs = (
         messages
         | "records" >> beam.Map(to_record, source)
-        | "key by item" >> beam.Map(lambda record: (item_key(record, keys), record))
-        | "batches" >> beam.GroupIntoBatches(settings.batch, max_buffering_duration_secs=settings.batch_s)
+        | "key by item"
+        >> beam.Map(lambda record: (item_key(record, keys), record)).with_output_types(tuple[int, Record])
+        | "batches" >> batches
         | "analyze and write" >> beam.ParDo(AnalyzeAndWrite(settings)).with_outputs(DEAD_LETTERS)
     )
     return outputs[DEAD_LETTERS]
