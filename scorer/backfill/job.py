@@ -111,7 +111,7 @@ def open_writer(job: Job, es: Elasticsearch) -> ScoreWriter:
 
 def read(job: Job, part: Slice, es: Elasticsearch) -> Iterator[list[Item]]:
     """The pages of one slice."""
-    return read_slice(es, job.scope, part, page=job.page, stopped=lambda: job.stopped)
+    return read_slice(es, job.scope, part, page=job.page, stopped=lambda: job.stopped, wait_s=job.wait_s)
 
 
 __all__ = ["Job", "Shared", "forget", "open_scoring", "open_writer", "read", "shared"]

@@ -7,11 +7,14 @@ which is the same in all of them, and what changes meanwhile is guarded where it
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from elasticsearch import Elasticsearch, NotFoundError
+from elasticsearch import ApiError, Elasticsearch, SSLError, TransportError
+from pydantic import ValidationError
 
 from ranking import fields
 from ranking.errors import InputError, ServerError
@@ -22,7 +25,7 @@ from scorer.backfill.scope import Scope, Slice
 
 PAGE: Final = 64  # items read, loaded, scored and written at a time
 _KEEP_ALIVE: Final = "10m"  # between two pages
-_ATTEMPTS: Final = 3  # points in time that one slice may lose, to a restarted node
+_PASSING_STATUS: Final = (429, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,14 @@ def count_items(es: Elasticsearch, index: str, query: Mapping[str, Any]) -> int:
         return int(es.count(index=index, query=query)["count"])
 
 
+class _Lost(Exception):
+    """The server is gone, has no room, or has lost the point in time: read on in a new one, later."""
+
+    def __init__(self, error: ServerError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def read_slice(
     es: Elasticsearch,
     scope: Scope,
@@ -67,56 +78,68 @@ def read_slice(
     *,
     page: int = PAGE,
     stopped: Callable[[], bool] = lambda: False,
+    wait_s: float = 120.0,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[list[Item]]:
     """The items of a slice that are left to do, in pages.
 
-    A point in time that is lost is opened anew: what was written meanwhile is not found again.
+    A point in time that is lost, as when a node is started again, is opened anew: what was written meanwhile
+    is not found any more.
+
+    Args:
+        es: a client.
+        scope: which items.
+        part: which slice of them.
+        page: items at a time.
+        stopped: asked before each page.
+        wait_s: how long to try again while the server is gone or has no room.
+        sleep: waits for so many seconds.
 
     Raises:
-        ServerError: the server refused, or is not there.
+        ServerError: the server refused, or is still gone.
     """
     seen: set[str] = set()
-    for attempt in range(1, _ATTEMPTS + 1):
+    waited = 0.0
+    while True:
         try:
             for items in _read_once(es, scope, part, page, stopped):
+                waited = 0.0
                 fresh = [item for item in items if item.id not in seen]
                 seen.update(item.id for item in fresh)
                 if fresh:
                     yield fresh
             return
-        except NotFoundError as e:
-            if attempt == _ATTEMPTS:
-                message = f"the point in time of slice {part.i} was lost {_ATTEMPTS} times"
-                raise ServerError("Elasticsearch", message, hint="run the same command again") from e
+        except _Lost as e:
+            if waited >= wait_s or stopped():
+                raise e.error from e
+            pause = min(0.5 + waited, 5.0)
+            sleep(pause)
+            waited += pause
 
 
 def _read_once(
     es: Elasticsearch, scope: Scope, part: Slice, page: int, stopped: Callable[[], bool]
 ) -> Iterator[list[Item]]:
-    with server_errors(f"reading {scope.index}"):
+    with _passing(scope.index):
         pit = es.open_point_in_time(index=scope.index, keep_alive=_KEEP_ALIVE)["id"]
     after: list[Any] | None = None
     try:
         while not stopped():
-            with server_errors(f"reading {scope.index}"):
-                try:
-                    answer = es.search(
-                        pit={"id": pit, "keep_alive": _KEEP_ALIVE},
-                        slice=part.to_dict(),
-                        query=scope.query(),
-                        size=page,
-                        sort=[{"_shard_doc": "asc"}],
-                        search_after=after,
-                        source_includes=[fields.IMAGE_URL, LIVE.version, fields.AI_GENERATED],
-                        track_total_hits=False,
-                    )
-                except NotFoundError as e:
-                    lost: NotFoundError | None = e
-                else:
-                    lost = None
-            if lost is not None:
-                raise lost
-            check_complete(answer.body)
+            with _passing(scope.index, lost=404):
+                answer = es.search(
+                    pit={"id": pit, "keep_alive": _KEEP_ALIVE},
+                    slice=part.to_dict(),
+                    query=scope.query(),
+                    size=page,
+                    sort=[{"_shard_doc": "asc"}],
+                    search_after=after,
+                    source_includes=[fields.IMAGE_URL, LIVE.version, fields.AI_GENERATED],
+                    track_total_hits=False,
+                ).body
+            try:
+                check_complete(answer)
+            except ServerError as e:
+                raise _Lost(e) from e
             pit = answer.get("pit_id", pit)
             hits = answer["hits"]["hits"]
             if not hits:
@@ -124,19 +147,37 @@ def _read_once(
             after = hits[-1]["sort"]
             yield [item_of(hit) for hit in hits]
     finally:
-        es.options(ignore_status=404).close_point_in_time(id=pit)
+        with suppress(ApiError, TransportError):
+            es.close_point_in_time(id=pit)
+
+
+@contextmanager
+def _passing(index: str, *, lost: int | None = None) -> Iterator[None]:
+    """What may pass becomes `_Lost`, anything else the server's own sentence.
+
+    Args:
+        index: for the sentence.
+        lost: a status that means that the point in time is gone.
+    """
+    try:
+        with server_errors(f"reading {index}"):
+            yield
+    except ServerError as e:
+        cause = e.__cause__
+        gone = isinstance(cause, TransportError) and not isinstance(cause, ApiError | SSLError)
+        if gone or (isinstance(cause, ApiError) and cause.status_code in (*_PASSING_STATUS, lost)):
+            raise _Lost(e) from cause
+        raise
 
 
 def item_of(hit: Mapping[str, Any]) -> Item:
     """The item of a hit that has its photo, version and `ai_generated` in the source."""
     source = hit["_source"]
-    ai = source.get(fields.AI_GENERATED)
-    return Item(
-        id=hit["_id"],
-        url=source.get(fields.IMAGE_URL),
-        version=source.get(LIVE.version),
-        ai=AiGenerated(**ai) if ai and ai.get("probability") is not None else None,
-    )
+    try:
+        ai = AiGenerated.model_validate(source[fields.AI_GENERATED])
+    except (KeyError, ValidationError):  # none, or nothing that a photo could be compared with
+        ai = None
+    return Item(id=hit["_id"], url=source.get(fields.IMAGE_URL), version=source.get(LIVE.version), ai=ai)
 
 
 __all__ = ["PAGE", "Item", "check_index", "count_items", "item_of", "read_slice"]

@@ -17,7 +17,7 @@ from ranking.item_message import AiGenerated
 from ranking.score_fields import LIVE, NEXT
 from scorer.backfill.compare import Pairs, compare_pairs, psi_after_map
 from scorer.backfill.pace import SLOWEST, Pace
-from scorer.backfill.read import Item
+from scorer.backfill.read import Item, read_slice
 from scorer.backfill.scope import MOST_SLICES, Scope, Slice, plan_slices
 from scorer.backfill.scoring import NO_PHOTO, Finding, Scoring
 from scorer.backfill.write import ScoreWriter
@@ -287,6 +287,70 @@ def test_a_script_that_is_not_stored_and_a_server_that_stays_busy_are_sentences(
     assert "templates apply" in str(raised.value.hint)
     with pytest.raises(ServerError, match="1 scores are not written yet: HTTP 429"):
         write([429] * 50, "a", wait_s=0.5)
+
+
+class Searches(BaseNode):
+    """Answers requests by a script: (status, body) each; closing a point in time always works."""
+
+    answers: ClassVar[list[tuple[int, dict[str, Any]]]] = []
+    asked: ClassVar[list[str]] = []
+
+    def perform_request(self, method, target, body=None, headers=None, request_timeout=None):  # type: ignore[no-untyped-def]
+        if method == "DELETE":
+            status, answer = 200, {}
+        else:
+            self.asked.append(target.partition("?")[0])
+            status, answer = self.answers.pop(0)
+        headers = HttpHeaders({"content-type": "application/json", "x-elastic-product": "Elasticsearch"})
+        meta = ApiResponseMeta(
+            status=status, http_version="1.1", headers=headers, duration=0.0, node=self.config
+        )
+        return NodeApiResponse(meta, _json(answer))
+
+    def close(self) -> None:
+        pass
+
+
+PIT = (200, {"id": "pit"})
+END = (200, {"_shards": {}, "hits": {"hits": []}})
+
+
+def page(*names: str) -> tuple[int, dict[str, Any]]:
+    hits = [{"_id": name, "_source": {"image_url": f"http://x/{name}"}, "sort": [1]} for name in names]
+    return 200, {"_shards": {}, "hits": {"hits": hits}}
+
+
+def read(answers: list[Any], wait_s: float = 60.0) -> tuple[list[list[str]], list[str], list[float]]:
+    node = type("Scripted", (Searches,), {"answers": answers, "asked": []})
+    es = Elasticsearch("http://x:9200", node_class=node, max_retries=0)
+    slept: list[float] = []
+    pages = read_slice(es, scope(), Slice(0, 1), wait_s=wait_s, sleep=slept.append)
+    return [[one.id for one in found] for found in pages], node.asked, slept
+
+
+def test_a_lost_point_in_time_is_opened_anew_and_nothing_comes_twice() -> None:
+    lost = (404, {"error": {"type": "search_context_missing_exception", "reason": "gone"}})
+    partial = (200, {"_shards": {"total": 2, "failed": 1, "failures": [{}]}, "hits": {"hits": []}})
+    busy = (503, {"error": {"type": "x", "reason": "no shard"}})
+    answers = [PIT, page("a", "b"), lost, busy, PIT, page("b", "c"), partial, PIT, page("d"), END]
+    pages, asked, slept = read(answers)
+    assert pages == [["a", "b"], ["c"], ["d"]]
+    assert asked.count("/items/_pit") == 4
+    assert slept == [0.5, 1.0, 0.5]
+
+
+def test_a_server_that_stays_away_ends_the_reading_and_one_that_refuses_does_so_at_once() -> None:
+    busy = (503, {"error": {"type": "x", "reason": "no shard"}})
+    with pytest.raises(ServerError, match="reading items: no shard"):
+        read([busy] * 9, wait_s=3.0)
+    refused = (403, {"error": {"type": "security_exception", "reason": "not you"}})
+    answers = [PIT, refused]
+    with pytest.raises(ServerError):
+        read(answers)
+    assert answers == []
+    closed = (404, {"error": {"type": "index_not_found_exception", "reason": "no such index"}})
+    with pytest.raises(ServerError, match="no such index"):
+        read([closed])
 
 
 def test_what_is_written_beside_the_live_score_names_its_photo() -> None:
