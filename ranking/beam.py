@@ -73,6 +73,26 @@ def check_options(options: Sequence[str]) -> None:
             )
 
 
+def new_pipeline(flags: Sequence[str], engine: Any = None) -> Any:
+    """A pipeline with these flags.
+
+    Args:
+        flags: of Beam and of the runner.
+        engine: a runner, or its name; what the flags name where None.
+
+    Raises:
+        InputError: the runner lacks flags, or refuses some.
+    """
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    try:
+        return apache_beam.Pipeline(engine, PipelineOptions(list(flags)))
+    except (ValueError, ImportError) as e:
+        said = " ".join(line.strip() for line in str(e).splitlines() if line.strip())
+        raise InputError(f"Beam: {said}", hint="docs/backfill.md has the flags of each runner") from e
+
+
 def worker_processes() -> Any:
     """The DirectRunner that starts worker processes, whose chatter goes nowhere.
 
@@ -104,6 +124,7 @@ __all__ = [
     "check_options",
     "check_runner",
     "in_this_process",
+    "new_pipeline",
     "require_beam",
     "worker_failed",
     "worker_processes",

@@ -22,6 +22,7 @@ from ranking.beam import (
     check_options,
     check_runner,
     in_this_process,
+    new_pipeline,
     require_beam,
     worker_failed,
     worker_processes,
@@ -137,9 +138,6 @@ def run_backfill(
 
 def _run(job: Job, slices: list[Slice], runner: str, workers: int, options: Sequence[str]) -> dict[str, int]:
     """One pass; its counters."""
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-
     from scorer.backfill.steps import build
 
     flags = ["--default_sdk_harness_log_level=ERROR", *options]
@@ -147,7 +145,7 @@ def _run(job: Job, slices: list[Slice], runner: str, workers: int, options: Sequ
     if runner == "direct":
         flags.append(f"--direct_num_workers={workers}")
         engine = in_this_process() if workers == 1 else worker_processes()
-    pipeline = beam.Pipeline(engine, PipelineOptions(flags))
+    pipeline = new_pipeline(flags, engine)
     build(pipeline, job, slices)
     try:
         result = pipeline.run()

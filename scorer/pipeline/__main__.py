@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ranking.beam import check_options, require_beam
+from ranking.beam import check_options, new_pipeline, require_beam
 from ranking.errors import InputError, RankError
 
 EXAMPLE = """example:
@@ -65,9 +65,8 @@ def run(arguments: Sequence[str]) -> None:
     """
     known, options = parser().parse_known_args(arguments)
     check_options([option for option in options if option.startswith("--")])
-    beam = require_beam("")
+    require_beam("")
     from apache_beam.io.gcp.pubsub import ReadFromPubSub, WriteToPubSub
-    from apache_beam.options.pipeline_options import PipelineOptions
 
     from ranking.settings import get_settings
     from scorer.backfill.scoring import ScorerSpec
@@ -91,9 +90,18 @@ def run(arguments: Sequence[str]) -> None:
         raise InputError(
             f"Pub/Sub: {e}", hint="write projects/PROJECT/subscriptions/NAME and projects/PROJECT/topics/NAME"
         ) from e
-    with beam.Pipeline(options=PipelineOptions([*options, "--streaming"])) as pipeline:
+    _require_pubsub()
+    with new_pipeline([*options, "--streaming"]) as pipeline:
         letters = ingest(pipeline | "messages" >> read, settings, source=known.subscription)
         _ = letters | "dead letters" >> write
+
+
+def _require_pubsub() -> None:
+    try:
+        import google.cloud.pubsub  # noqa: F401
+    except ImportError as e:
+        hint = "pip install 'apache-beam[gcp]'"
+        raise InputError("Pub/Sub needs Google's client library", hint=hint) from e
 
 
 def main() -> None:

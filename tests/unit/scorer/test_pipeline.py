@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
+from ranking.beam import new_pipeline
 from ranking.errors import InputError
 
 beam = pytest.importorskip("apache_beam")
@@ -52,3 +54,16 @@ def test_the_program_refuses_a_secret_and_a_name_that_is_none() -> None:
         run([*NEEDED, "--es_api_key=x"])
     with pytest.raises(InputError, match="Pub/Sub"):
         run(["--subscription", "items", "--dead-letters", "projects/proj-1/topics/d"])
+
+
+def test_what_is_not_installed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.cloud.pubsub", None)
+    with pytest.raises(InputError, match="Pub/Sub needs Google's client library") as raised:
+        run(NEEDED)
+    assert raised.value.hint == "pip install 'apache-beam[gcp]'"
+
+
+def test_a_runner_that_lacks_flags_says_which() -> None:
+    with pytest.raises(InputError, match=r"Beam: .*Missing required option: region") as raised:
+        new_pipeline(["--project=proj-1", "--temp_location=gs://bucket-1/x"], "DataflowRunner")
+    assert "\n" not in str(raised.value)
