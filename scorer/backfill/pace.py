@@ -1,7 +1,8 @@
 """How fast a backfill may go: a limit that the operator sets, and one that the cluster asks for.
 
-A server that answers 429 has no room. The rate is then halved, and raised again by a twentieth with every
-bulk that is taken (additive would be too slow from 1 to 1,000 items a second): the same idea as in TCP.
+A server that answers 429 has no room. The rate then falls to 0.7 of what it was, once a second at most since
+refusals come in bursts, and rises by a tenth with every bulk that is taken: the same idea as in TCP, whose
+CUBIC has the same 0.7. (To rise by a constant would be too slow from 1 to 1,000 items a second.)
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SLOWEST: Final = 0.5  # items per second
-_FASTER: Final = 1.05
+SLOWEST: Final = 1.0  # items per second
+SLOWER: Final = 0.7
+FASTER: Final = 1.1
+_HOLD_S: Final = 1.0  # refusals within this time count as one
 
 
 class Pace:
@@ -36,6 +39,7 @@ class Pace:
         self._lock = threading.Lock()
         self._began = self._free_at = clock()
         self._gone = 0
+        self._slowed_at = float("-inf")
 
     @property
     def rate(self) -> float | None:
@@ -53,19 +57,21 @@ class Pace:
             self._sleep(start - now)
 
     def slower(self) -> None:
-        """The cluster has no room: half the rate, as measured where there was no limit."""
+        """The cluster has no room: 0.7 of the rate, as measured where there was no limit."""
         with self._lock:
             now = self._clock()
+            if now - self._slowed_at < _HOLD_S:
+                return
+            self._slowed_at = now
             rate = self._rate or self._gone / max(now - self._began, 1e-3)
-            self._rate = max(rate / 2, SLOWEST)
-            self._free_at = max(self._free_at, now + 1.0 / self._rate)
+            self._rate = max(rate * SLOWER, SLOWEST)
 
     def faster(self) -> None:
         """The cluster took a bulk."""
         with self._lock:
             if self._rate is not None:
-                faster = self._rate * _FASTER
+                faster = self._rate * FASTER
                 self._rate = faster if self._most is None else min(faster, self._most)
 
 
-__all__ = ["SLOWEST", "Pace"]
+__all__ = ["FASTER", "SLOWER", "SLOWEST", "Pace"]

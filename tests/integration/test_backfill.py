@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +24,17 @@ from index_templates import apply_steps, desired_state, ensure_index, plan_steps
 from ranking.clock import DAY_MS
 from ranking.errors import InputError
 from ranking.score_fields import LIVE, NEXT
+from ranking.settings import get_settings
 from scorer.backfill import Job, Scope, ScorerSpec, run_backfill, version_of
 from scorer.backfill.job import open_scoring, open_writer
 from scorer.backfill.read import read_slice
 from scorer.backfill.scope import plan_slices
 from scorer.backfill.upgrade import clean_scores, move_scores, only_version, upgrade_status
 from scorer.calibration.rescale import write_mapped
-from scorer.ingest.photos import PhotoLoader, PhotoSource
+from scorer.ingest.photos import PhotoSource
 from scorer.model.head import ScoreMap
-from scorer.serving.weights import load_weights
-from tests.integration.triton_server import TritonServer, own_triton
+from scorer.model.scorer import load_scorer
+from tests.integration.triton_server import MODEL, TritonServer, own_triton
 
 pytestmark = pytest.mark.engines
 
@@ -63,18 +67,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped model on another scale: other scores, in the same order."""
     folder = tmp_path_factory.mktemp("models") / "new"
-    write_mapped("compact", ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.7, 1.0)), folder)
+    write_mapped(MODEL, ScoreMap(x=(0.0, 0.5, 1.0), y=(0.0, 0.7, 1.0)), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def expected(triton: TritonServer, photos: Path) -> list[float]:
-    """The live model's scores of the photos, computed in this process."""
-    weights = load_weights(triton.exported.folder / str(triton.exported.number) / "weights")
-    loader = PhotoLoader.for_size(PhotoSource(root=photos), weights.model.image_size)
-    pixels = [loader.submit(f"{n}.jpg").result().pixels for n in range(N_PHOTOS)]
-    loader.close()
-    return [float(score) for score in weights.score(np.stack(pixels))]
+def expected(photos: Path) -> list[float]:
+    """The live model's scores of the photos, without anything of the backfill."""
+    images = [Image.open(photos / f"{n}.jpg") for n in range(N_PHOTOS)]
+    return [float(score) for score in load_scorer(MODEL).score_images(images)]
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_what_changes_between_reading_and_writing_keeps_no_stale_score(
     es: Elasticsearch, family: str, photos: Path, expected: list[float]
 ) -> None:
     put(es, family, [item(n) for n in range(8)])
-    local = job(family, photos, ScorerSpec(model="compact"))
+    local = job(family, photos, ScorerSpec(model=MODEL))
     (part,) = plan_slices(8)
     (page,) = read_slice(es, local.scope, part)
     scoring, loader = open_scoring(local)
@@ -266,6 +267,79 @@ def test_what_changes_between_reading_and_writing_keeps_no_stale_score(
     assert documents(es, family)["i0"]["image_score"] == pytest.approx(expected[9], abs=1e-5)
 
 
+class BusyDoor(ThreadingHTTPServer):
+    """Passes requests on to a server; every second bulk request has no room there."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _BusyHandler)
+        self.target = (host, port)
+        self.n_bulk = self.n_refused = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _BusyHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: BusyDoor
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if "/_bulk" in self.path:
+            self.server.n_bulk += 1
+            if self.server.n_bulk % 2:
+                self.server.n_refused += 1
+                self._answer(429, b'{"error": {"type": "es_rejected_execution_exception"}, "status": 429}')
+                return
+        there = HTTPConnection(*self.server.target)
+        kept = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "accept-encoding")}
+        there.request(self.command, self.path, body, kept)
+        answer = there.getresponse()
+        self._answer(answer.status, answer.read(), answer.getheader("content-type"))
+        there.close()
+
+    def _answer(self, status: int, body: bytes, kind: str | None = "application/json") -> None:
+        self.send_response(status)
+        for name, value in (
+            ("content-type", kind or ""),
+            ("x-elastic-product", "Elasticsearch"),
+            ("content-length", str(len(body))),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_cluster_without_room_is_waited_for_and_every_item_written_once(
+    es: Elasticsearch,
+    family: str,
+    photos: Path,
+    expected: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put(es, family, [item(n) for n in range(48)])
+    before = documents(es, family)
+    node = next(iter(es.transport.node_pool.all())).config
+    door = BusyDoor(node.host, node.port)
+    monkeypatch.setenv("ELASTICSEARCH_URL", f"http://127.0.0.1:{door.server_port}")
+    get_settings.cache_clear()
+    try:
+        summary = run_backfill(es, job(family, photos, ScorerSpec(model=MODEL)))
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+        door.shutdown()
+    assert (summary.scored, summary.remaining) == (48, 0)
+    assert (door.n_bulk, door.n_refused) == (6, 3)  # three pages of sixteen, each taken at the second try
+    for name, now in documents(es, family).items():
+        assert now["_version"] == before[name]["_version"] + 1
+        assert now["image_score"] == pytest.approx(expected[int(name[1:]) % N_PHOTOS], abs=1e-5)
+
+
 class Killed(Exception):
     pass
 
@@ -275,7 +349,7 @@ def test_a_model_upgrade_from_end_to_end(
 ) -> None:
     vector = {"image_embedding": [0.5, 1.0, 0.25, 2.0], "image_embedding_version": "tower"}
     put(es, family, [item(n, **(vector if n == 3 else {})) for n in range(120)])
-    old = job(family, photos, ScorerSpec(model="compact"))
+    old = job(family, photos, ScorerSpec(model=MODEL))
     new_spec = ScorerSpec(model=str(new_model))
     new = job(family, photos, new_spec, into="next")
     v_old, v_new = old.scope.version, new.scope.version
@@ -366,4 +440,4 @@ def test_an_index_without_the_fields_is_refused_with_what_to_do(
 ) -> None:
     es.indices.create(index=prefix, mappings={"properties": {"image_score_version": {"type": "keyword"}}})
     with pytest.raises(InputError, match=r"has no field image_score_failed\.version, image_score_next"):
-        run_backfill(es, job(prefix, photos, ScorerSpec(model="compact")))
+        run_backfill(es, job(prefix, photos, ScorerSpec(model=MODEL)))

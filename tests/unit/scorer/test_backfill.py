@@ -92,17 +92,22 @@ def test_without_a_limit_nothing_waits_until_the_cluster_has_no_room() -> None:
         clock.now += 1.0
     assert (pace.rate, clock.slept) == (None, 0.0)
     pace.slower()  # 1,000 items in 10 s
-    assert pace.rate == pytest.approx(50.0)
+    assert pace.rate == pytest.approx(70.0)
+    clock.now += 0.9
+    pace.slower()  # of the same burst
+    assert pace.rate == pytest.approx(70.0)
+    clock.now += 0.2
     pace.slower()
-    assert pace.rate == pytest.approx(25.0)
+    assert pace.rate == pytest.approx(49.0)
     for _ in range(15):
         pace.faster()
-    assert pace.rate == pytest.approx(25.0 * 1.05**15)
+    assert pace.rate == pytest.approx(49.0 * 1.1**15)
 
 
 def test_the_pace_never_passes_the_operators_limit_nor_stops() -> None:
     pace = Pace(8.0, clock=(clock := Clock()), sleep=clock.sleep)
     for _ in range(20):
+        clock.now += 2.0
         pace.slower()
     assert pace.rate == SLOWEST
     for _ in range(100):
@@ -263,11 +268,11 @@ def ids_of(findings: list[Finding]) -> str:
     return "".join(finding.item.id for finding in findings)
 
 
-def test_only_what_was_rejected_is_sent_again_and_the_pace_is_halved() -> None:
+def test_only_what_was_rejected_is_sent_again_and_the_pace_falls() -> None:
     result, sent, pace = write([[OK, BUSY, NOOP, BUSY], 429, [OK, OK]], "abcd")
     assert sent == [["a", "b", "c", "d"], ["b", "d"], ["b", "d"]]
     assert (ids_of(result.written), ids_of(result.changed_meanwhile)) == ("abd", "c")
-    assert pace.rate == pytest.approx(100 / 2 / 2 * 1.05)
+    assert 100 * 0.7 * 0.7 * 1.1 - 0.01 < pace.rate < 100 * 0.7 * 1.1 + 0.01  # two refusals, maybe one burst
 
 
 def test_items_that_are_gone_or_refused_are_told_apart() -> None:
