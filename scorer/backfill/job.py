@@ -6,9 +6,11 @@ No address with a password and no key is among them: a worker takes those from i
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from elasticsearch import Elasticsearch
 
@@ -20,6 +22,8 @@ from scorer.backfill.scope import Scope, Slice
 from scorer.backfill.scoring import ScorerSpec, Scoring
 from scorer.backfill.write import ScoreWriter
 from scorer.ingest.photos import PhotoLoader, PhotoSource
+
+_LOOK_S: Final = 0.5  # how often a wait looks whether it was told to stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +57,18 @@ class Job:
         """Whether this run was told to stop."""
         return self.stop_file is not None and self.stop_file.exists()
 
+    def sleep(self, seconds: float) -> None:
+        """Wait, and stop waiting when told to stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self.stopped:
+            time.sleep(min(left, _LOOK_S))
+
 
 class Shared:
     """What the threads of one process share in one job."""
 
     def __init__(self, job: Job) -> None:
-        self.pace = Pace(job.most_per_second)
+        self.pace = Pace(job.most_per_second, sleep=job.sleep)
         self.error: RankError | None = None  # the first; Beam passes on its text only
 
 
@@ -111,7 +121,15 @@ def open_writer(job: Job, es: Elasticsearch) -> ScoreWriter:
 
 def read(job: Job, part: Slice, es: Elasticsearch) -> Iterator[list[Item]]:
     """The pages of one slice."""
-    return read_slice(es, job.scope, part, page=job.page, stopped=lambda: job.stopped, wait_s=job.wait_s)
+    return read_slice(
+        es,
+        job.scope,
+        part,
+        page=job.page,
+        stopped=lambda: job.stopped,
+        wait_s=job.wait_s,
+        sleep=job.sleep,
+    )
 
 
 __all__ = ["Job", "Shared", "forget", "open_scoring", "open_writer", "read", "shared"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import time
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,10 +19,11 @@ from ranking.errors import InputError, ServerError
 from ranking.item_message import AiGenerated
 from ranking.score_fields import LIVE, NEXT
 from scorer.backfill.compare import Pairs, compare_pairs, psi_after_map
+from scorer.backfill.job import Job
 from scorer.backfill.pace import SLOWEST, Pace
 from scorer.backfill.read import Item, read_slice
 from scorer.backfill.scope import MOST_SLICES, Scope, Slice, plan_slices
-from scorer.backfill.scoring import NO_PHOTO, Finding, Scoring
+from scorer.backfill.scoring import NO_PHOTO, Finding, ScorerSpec, Scoring
 from scorer.backfill.write import ScoreWriter
 from scorer.ingest.photos import Photo, PhotoError, PhotoSource
 from scorer.serving.client import BadScoresError, Scored
@@ -413,3 +417,22 @@ def test_what_a_worker_said_is_told_without_its_traceback() -> None:
         "ranking.errors.ServerError: Triton: gone [while running 'score']"
     )
     assert str(worker_failed(RuntimeError(text))) == "a worker failed: Triton: gone"
+
+
+def test_a_wait_ends_when_the_run_is_told_to_stop(tmp_path: Path) -> None:
+    one = Job(scope=scope(), scorer=ScorerSpec(), stop_file=tmp_path / "stop")
+    assert not one.stopped
+    (tmp_path / "stop").touch()
+    began = time.monotonic()
+    one.sleep(60.0)
+    assert (one.stopped, time.monotonic() - began < 5) == (True, True)
+
+
+def test_what_travels_to_a_worker_names_no_engine_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ELASTICSEARCH_URL", "http://user:hunter22@x:9200")
+    monkeypatch.setenv("ELASTICSEARCH_API_KEY", "hunter22")
+    job = Job(scope=scope(), scorer=ScorerSpec(), photos=PhotoSource(root=Path("/photos")))
+    assert b"hunter22" not in pickle.dumps(job)
+    assert pickle.loads(pickle.dumps(job)) == job
