@@ -24,7 +24,7 @@ beam = pytest.importorskip("apache_beam")
 from apache_beam.io.gcp.pubsub import PubsubMessage  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner  # noqa: E402
-from apache_beam.testing.test_stream import TestStream  # noqa: E402
+from apache_beam.testing import test_stream  # noqa: E402
 
 pytestmark = pytest.mark.engines
 
@@ -92,7 +92,7 @@ def test_messages_become_scored_items_in_any_order_and_a_failed_bundle_is_harmle
         wait_s=5,
     )
     stream = (
-        TestStream()
+        test_stream.TestStream()
         .advance_watermark_to(0)
         .add_elements([message(n) for n in range(20)])
         .advance_processing_time(5)
