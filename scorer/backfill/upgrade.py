@@ -12,7 +12,8 @@ done twice it does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -23,6 +24,7 @@ from ranking.errors import BulkError, InputError, ServerError
 from ranking.es import check_complete, reason, server_errors
 from ranking.score_fields import LIVE, NEXT, PREVIOUS, SCORE_MOVE, ScoreFields
 from scorer.backfill.read import check_index, count_items
+from scorer.backfill.write import APPLY, NO_SCRIPT
 
 Move = Literal["switch", "rollback"]
 Kept = Literal["previous", "next"]
@@ -206,7 +208,7 @@ def _update(
     with server_errors(f"refresh {index}"):
         es.indices.refresh(index=index)
     while True:
-        with server_errors(f"{params['move']} in {index}"):
+        with _script_is_stored(), server_errors(f"{params['move']} in {index}"):
             answer = patient.update_by_query(
                 index=index,
                 query=query,
@@ -228,6 +230,16 @@ def _update(
             left = count_items(es, index, query)
             message = f"{left} items are written by others again and again, and cannot be moved"
             raise ServerError("Elasticsearch", message, hint="run the same command again later")
+
+
+@contextmanager
+def _script_is_stored() -> Iterator[None]:
+    try:
+        yield
+    except ServerError as e:
+        if NO_SCRIPT in str(e):
+            e.hint = APPLY
+        raise
 
 
 def _check(answer: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ ENGINE: Final = "Elasticsearch"
 _PASSING_STATUS: Final = frozenset({429, 502, 503, 504})
 _PASSING_TYPES: Final = frozenset({"cluster_block_exception", "unavailable_shards_exception"})
 _FATAL_TYPES: Final = frozenset({"index_not_found_exception", "security_exception"})
+NO_SCRIPT: Final = "unable to find script"
+APPLY: Final = "run `rank-cli templates apply`: it stores the script"
 _RACES: Final = 3  # writes of others between the server's own read and write of one update
 _MOST_REASON: Final = 500  # characters; the mapping keeps 512
 
@@ -168,8 +170,8 @@ class ScoreWriter:
                 result.changed_meanwhile.append(finding)
             elif kind == "document_missing_exception":
                 result.gone.append(finding)
-            elif kind in _FATAL_TYPES or SCORE_WRITE in str(error.get("reason")):
-                raise _refusal(self._index, error)
+            elif kind in _FATAL_TYPES or NO_SCRIPT in str(reason_of({"error": error})):
+                raise _refusal(self._index, str(reason_of({"error": error})))
             elif status in _PASSING_STATUS or kind in _PASSING_TYPES:
                 again.append(finding)
                 why = f"{kind}: {error.get('reason')}"
@@ -187,11 +189,8 @@ def _raise_if(pending: Sequence[Finding], why: str) -> None:
         raise _TryAgain(why)
 
 
-def _refusal(index: str, error: Mapping[str, Any]) -> ServerError:
-    hint = None
-    if SCORE_WRITE in str(error.get("reason")):
-        hint = "run `rank-cli templates apply`: it stores the script"
-    return ServerError(ENGINE, f"writing to {index}: {error.get('reason')}", hint=hint)
+def _refusal(index: str, why: str) -> ServerError:
+    return ServerError(ENGINE, f"writing to {index}: {why}", hint=APPLY if NO_SCRIPT in why else None)
 
 
-__all__ = ["ScoreWriter", "WriteResult"]
+__all__ = ["APPLY", "NO_SCRIPT", "ScoreWriter", "WriteResult"]

@@ -19,6 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from index_templates import deploy, desired_state, ensure_index, plan_steps, read_live
+from index_templates.desired import UPDATE_SCRIPTS
 from index_templates.history import ensure_history, history_index
 from index_templates.migration import Migration
 from index_templates.roles import ROLES, Role, api_key_request, create_api_key, role_descriptor
@@ -287,6 +288,8 @@ class Bench:
         if wanted == "to read" or wanted.startswith("boost ") or "colleague" in wanted:
             publish_versions(self.es)
         if wanted.startswith(("ingest backfill", "ingest upgrade")):
+            for script in (r for r in desired_state(READY) if r.name in UPDATE_SCRIPTS):
+                self.es.put_script(id=script.name, script=script.body)
             scores = BEFORE_A_ROLLBACK if wanted.endswith("rollback") else TWO_MODELS
             updates = [
                 {"_op_type": "update", "_index": READY, "_id": f"i{i}", "doc": scores} for i in range(9)

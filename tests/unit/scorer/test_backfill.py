@@ -290,8 +290,9 @@ def test_items_that_are_gone_or_refused_are_told_apart() -> None:
 
 
 def test_a_script_that_is_not_stored_and_a_server_that_stays_busy_are_sentences() -> None:
-    missing = (400, {"error": {"type": "x", "reason": "unable to find script [rank-score-write-v1]"}})
-    with pytest.raises(ServerError) as raised:
+    cause = {"type": "x", "reason": "unable to find script [rank-score-write-v1] in cluster state"}
+    missing = (400, {"error": {"type": "y", "reason": "failed to execute script", "caused_by": cause}})
+    with pytest.raises(ServerError, match="unable to find script") as raised:
         write([[missing]], "a")
     assert "templates apply" in str(raised.value.hint)
     with pytest.raises(ServerError, match="1 scores are not written yet: HTTP 429"):
