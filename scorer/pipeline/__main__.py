@@ -6,6 +6,7 @@ Flags that are not named here go to Beam: --project, --region, --temp_location, 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -98,7 +99,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def _require_pubsub() -> None:
     try:
-        import google.cloud.pubsub  # noqa: F401
+        importlib.import_module("google.cloud.pubsub")
     except ImportError as e:
         hint = "pip install 'apache-beam[gcp]'"
         raise InputError("Pub/Sub needs Google's client library", hint=hint) from e
