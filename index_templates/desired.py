@@ -15,11 +15,13 @@ from typing import Any, Final, Literal
 
 from ranking.errors import InputError
 from ranking.painless import script_files
+from ranking.score_fields import SCORE_MOVE, SCORE_WRITE
 
 Kind = Literal["script", "ingest_pipeline", "component_template", "index_template"]
 KINDS: tuple[Kind, ...] = ("script", "ingest_pipeline", "component_template", "index_template")
 MANAGED_BY = "rank-toolkit"
 ITEM_UPDATE: Final = "rank-item-update-v1"  # stored script for partial updates
+UPDATE_SCRIPTS: Final = (ITEM_UPDATE, SCORE_WRITE, SCORE_MOVE)
 _FAMILY = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}")
 
 
@@ -90,12 +92,12 @@ def template_hash(components: list[Resource]) -> str:
 
 def script_context(name: str) -> str:
     """The context in which a stored script is compiled."""
-    return "update" if name == ITEM_UPDATE else "score"
+    return "update" if name in UPDATE_SCRIPTS else "score"
 
 
 def _update_scripts() -> dict[str, str]:
     folder = resources.files("index_templates") / "files" / "scripts"
-    return {ITEM_UPDATE: (folder / f"{ITEM_UPDATE}.painless").read_text(encoding="utf-8")}
+    return {name: (folder / f"{name}.painless").read_text(encoding="utf-8") for name in UPDATE_SCRIPTS}
 
 
 def _from_files(kind: Kind, folder: str, index: str) -> list[Resource]:

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import os
-import shlex
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,6 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ranking.beam import RUNNERS, check_options, check_runner, require_beam, worker_failed, worker_processes
 from ranking.capture import read_profiles
 from ranking.errors import InputError, RankError
 from ranking.profile import Profile
@@ -32,15 +30,6 @@ from replay.batches import Part, list_parts
 from replay.evaluation import Evaluation, Question, assemble, evaluate_part
 from replay.judgments import Judgments, read_judgments
 from replay.parity import Failure, Parity
-
-RUNNERS = {
-    "direct": "DirectRunner",
-    "flink": "FlinkRunner",
-    "spark": "SparkRunner",
-    "dataflow": "DataflowRunner",
-    "portable": "PortableRunner",
-    "prism": "PrismRunner",
-}
 
 
 def evaluate_with_beam(
@@ -65,16 +54,11 @@ def evaluate_with_beam(
     Raises:
         InputError: the folder cannot be replayed, there is no such runner, or Beam is not installed.
     """
-    if runner not in RUNNERS:
-        raise InputError(f"there is no runner {runner!r}", hint=f"there are local, {', '.join(RUNNERS)}")
-    logging.getLogger().setLevel(logging.ERROR)  # Beam says at import what is not installed, and more later
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as e:
-        raise InputError(
-            "a Beam runner needs Apache Beam", hint="pip install 'rank-toolkit[ingest]', or --runner local"
-        ) from e
+    check_runner(runner, others=["local"])
+    check_options(options)
+    beam = require_beam("--runner local")
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     from replay.order import n_threads
 
     parts, judgments = list_parts(folder), read_judgments(folder, question.judged_by)
@@ -82,7 +66,7 @@ def evaluate_with_beam(
     engine: Any = RUNNERS[runner]
     if runner == "direct":
         flags.append(f"--direct_num_workers={workers or n_threads()}")
-        engine = _processes()
+        engine = worker_processes()
     with tempfile.TemporaryDirectory(dir=scratch, prefix="replay-") as temporary:
         out = Path(temporary)
         try:
@@ -94,21 +78,8 @@ def evaluate_with_beam(
                     | "evaluate" >> beam.Map(_work, folder=folder, question=question, out=out)
                 )
         except RuntimeError as e:  # arrives as text: the worker's traceback, its last line the sentence
-            said = [line.strip() for line in str(e).splitlines() if line.strip()]
-            raise RankError(f"a worker failed: {said[-1] if said else e}") from e
+            raise worker_failed(e) from e
         return assemble(question, [_read(out, i) for i in range(len(parts))], judgments)
-
-
-def _processes() -> Any:
-    """The DirectRunner that starts worker processes, whose chatter goes nowhere.
-
-    Named by its class: the name DirectRunner may mean one that fetches a binary, or that works on one thread.
-    """
-    from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-    from apache_beam.transforms.environments import SubprocessSDKEnvironment
-
-    command = f"{shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>{os.devnull}"
-    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
 
 
 def _work(numbered: tuple[int, Part], folder: Path, question: Question, out: Path) -> int:

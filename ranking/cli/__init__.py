@@ -29,6 +29,7 @@ def full_app() -> typer.Typer:
     from ranking.cli import (
         ab,
         apply_boost,
+        backfill,
         boost,
         demo,
         index,
@@ -41,6 +42,7 @@ def full_app() -> typer.Typer:
         similar,
         stack,
         templates,
+        upgrade,
     )
 
     app.command("demo")(demo.demo)
@@ -48,6 +50,8 @@ def full_app() -> typer.Typer:
     app.command("search")(search.search)
     app.command("similar")(similar.similar)
     boost.app.command("plan-execution")(plan.plan_execution)
+    ingest.app.command("backfill")(backfill.backfill)
+    ingest.app.add_typer(upgrade.app, name="upgrade")
     for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app

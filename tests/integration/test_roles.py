@@ -19,6 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from index_templates import deploy, desired_state, ensure_index, plan_steps, read_live
+from index_templates.desired import UPDATE_SCRIPTS
 from index_templates.history import ensure_history, history_index
 from index_templates.migration import Migration
 from index_templates.roles import ROLES, Role, api_key_request, create_api_key, role_descriptor
@@ -52,6 +53,23 @@ def write_an_item(_folder: Path) -> None:
     assert (len(result.written), result.refused) == (1, [])
 
 
+def score_an_item(_folder: Path) -> None:
+    """What `ingest backfill` does to the index, without a model."""
+    from ranking.score_fields import LIVE
+    from scorer.backfill.read import Item, check_index, read_slice
+    from scorer.backfill.scope import Scope, Slice
+    from scorer.backfill.scoring import Finding
+    from scorer.backfill.write import ScoreWriter
+
+    es = connect()
+    check_index(es, READY)
+    scope = Scope.last_days(90, index=READY, version="m2", now_ms=0)
+    assert list(read_slice(es, scope, Slice(0, 1))) == []
+    writer = ScoreWriter(es, READY, version="m2", target=LIVE, now_ms=lambda: 0, wait_s=1)
+    result = writer.write([Finding(Item("i0", None, "m1"), 0.5)])
+    assert (len(result.written), result.refused) == (1, [])
+
+
 def publish_too_late(folder: Path) -> None:
     """What `apply-boost` does where a colleague published while it asked."""
     seen = read_published(connect(), "mine")
@@ -61,6 +79,19 @@ def publish_too_late(folder: Path) -> None:
         publish(connect(), find_profile(str(folder / "mine.yaml")), now_ms=0, replaces=before)
 
 
+# Scores of three places, so that any of them can be moved.
+TWO_MODELS = {
+    "image_score": 0.5,
+    "image_score_version": "m1",
+    "image_score_next": 0.6,
+    "image_score_next_version": "m2",
+}
+BEFORE_A_ROLLBACK = {
+    "image_score": 0.6,
+    "image_score_version": "m2",
+    "image_score_previous": 0.5,
+    "image_score_previous_version": "m1",
+}
 Words = tuple[str, ...] | Callable[[Path], None]
 COMMANDS: dict[str, tuple[str | None, Words]] = {
     "search": (READY, ("search", "red dress")),
@@ -79,6 +110,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "boost show": (None, ("boost", "show", "mine")),
     "boost diff PUBLISHED": (None, ("boost", "diff", "mine@1", "mine@live")),
     "plugin status": (None, ("plugin", "status")),
+    "ingest upgrade status": (READY, ("ingest", "upgrade", "status")),
+    "ingest upgrade compare": (READY, ("ingest", "upgrade", "compare")),
     "templates plan": (BARE, ("templates", "plan")),
     "templates history": (READY, ("templates", "history")),
     "index status": (READY, ("index", "status")),
@@ -94,6 +127,10 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "index migrate": (BARE, ("index", "migrate", "--force", "--delete-old", "--yes")),
     "index migrate --abort": (BARE, ("index", "migrate", "--abort")),
     "ingest stream": (READY, write_an_item),
+    "ingest backfill": (READY, score_an_item),
+    "ingest upgrade switch": (READY, ("ingest", "upgrade", "switch", "--version", "m2", "--yes")),
+    "ingest upgrade rollback": (READY, ("ingest", "upgrade", "rollback", "--version", "m1", "--yes")),
+    "ingest upgrade clean": (READY, ("ingest", "upgrade", "clean", "next", "--yes")),
 }
 # What changes nothing leaves the cluster as it was for the next.
 READING = tuple(COMMANDS)[: tuple(COMMANDS).index("index status") + 1]
@@ -185,6 +222,7 @@ def admin(secure_server: SecureServer) -> Iterator[Elasticsearch]:
             "status": "on_sale",
             "image_embedding": [1.0, float(i), 0.5, 0.0],
             "image_embedding_version": "tower-1",
+            **TWO_MODELS,
         }
         for i in range(9)
     )
@@ -250,6 +288,14 @@ class Bench:
     def fill(self, wanted: str) -> None:
         if wanted == "to read" or wanted.startswith("boost ") or "colleague" in wanted:
             publish_versions(self.es)
+        if wanted.startswith(("ingest backfill", "ingest upgrade")):
+            for script in (r for r in desired_state(READY) if r.name in UPDATE_SCRIPTS):
+                self.es.put_script(id=script.name, script=script.body)
+            scores = BEFORE_A_ROLLBACK if wanted.endswith("rollback") else TWO_MODELS
+            updates = [
+                {"_op_type": "update", "_index": READY, "_id": f"i{i}", "doc": scores} for i in range(9)
+            ]
+            helpers.bulk(self.es, updates, refresh=True)
         if wanted in ("templates rollback", "index create") or wanted.startswith("index migrate"):
             deploy_templates(self.es, BARE)
         if wanted.startswith("index migrate"):
