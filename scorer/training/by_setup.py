@@ -101,9 +101,7 @@ def evaluate_by_setup(
     fold = deal(setups, labelled, n_folds)
     note(f"{len(photos.names)} photos in {setups.max() + 1} set-ups, {n_folds} folds")
     statistics = statistics_of(photos.pixels)
-    material = prepare(
-        learned, first, config, out / VIEWS_FOLDER, log=lambda row: note(f"view {row['kind']}")
-    )
+    material = prepare(folder, learned, first, config, out / VIEWS_FOLDER, log=lambda row: note(_said(row)))
     scores = {name: np.zeros(len(photos.names)) for name in (MODEL, *STATISTICS_BASELINES)}
     for held in range(n_folds):
         mine = fold == held
@@ -114,6 +112,10 @@ def evaluate_by_setup(
             scores[name][mine] = fit(statistics, pages)[mine]
         note(f"fold {held}: {int(mine.sum())} photos held out, {int(labelled[mine].sum())} of them labelled")
     return _result(labels, photos, (setups, fold), scores)
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    return "  ".join(str(value) for value in row.values())
 
 
 def _fold(

@@ -2,7 +2,7 @@
 
 Every photo of the training folder takes part, labelled or not, in several views that are read by the
 network once. The projection and the head then learn, in one loss, to order each judged page as its judge
-did, to score every view as the teacher does, to put a photo above its degraded copy, and to tell the
+did, to score every good view as the teacher does, to put a photo above its degraded copy, and to tell the
 garment's class. What is kept is an exponential moving average of the weights: no epoch is picked.
 
 The network is frozen because a thousand labels are few: what it could learn from them first is the
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scorer.model.head import Head, HeadConfig
-from scorer.model.levels import CLAMP, STAGE_COLUMNS, Levels
+from scorer.model.levels import STAGE_COLUMNS, STATISTICS_COLUMNS, Levels
 from scorer.model.tower import Tower, new_tower
 from scorer.training.config import COMPACT_MODEL, COMPACT_PREPROCESS, TrainConfig
 from scorer.training.losses import pairwise_loss
@@ -39,13 +39,12 @@ Array = NDArray[np.float64]
 class Material:
     """All that the compact tower learns from: views of n photos, as the frozen network reads them.
 
-    Views are in the order of `Views`: good, varied, degraded.
+    Good views come first, the whole photo before all, degraded ones last.
     """
 
     levels: NDArray[np.float16]  # (n_views, n, N_LEVELS)
-    statistics: NDArray[np.float32]  # (n_good + n_varied, n, n_statistics)
+    cells: Sequence[NDArray[np.float16]]  # each (n, its width): what the teacher's networks see, by stage
     n_good: int
-    n_varied: int
     category: NDArray[np.int64]  # (n,), of each photo
     page_rows: Sequence[NDArray[np.int64]]  # rows of each SERP's photos
     page_truth: Sequence[Array]
@@ -67,7 +66,7 @@ class Material:
         return replace(
             self,
             levels=self.levels[:, keep],
-            statistics=self.statistics[:, keep],
+            cells=[seen[keep] for seen in self.cells],
             category=self.category[keep],
             page_rows=rows,
             page_truth=truth,
@@ -87,7 +86,7 @@ class Student(nn.Module):
         self.tower = tower
         self.head = Head(HeadConfig(embed_dim=tower.embed_dim, hidden=config.hidden, dropout=config.dropout))
         self.category = nn.Linear(tower.embed_dim, n_categories)
-        self.dropout = nn.Dropout(config.dropout / 2)
+        self.dropout = nn.Dropout(config.input_dropout)
 
     def forward(self, standard: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n,) and embeddings of standardized levels (n, N_LEVELS)."""
@@ -123,7 +122,7 @@ def train_compact(
     rng = np.random.default_rng(config.seed)
     student = Student(config, int(material.category.max(initial=0)) + 1)
     views = _standardize(student.trunk, material)
-    teacher = torch.from_numpy(teach(material, views)).float() * TEACHER_TO_LOGIT
+    teacher = torch.from_numpy(teach(material)).float() * TEACHER_TO_LOGIT
     n_steps = config.epochs * max(1, material.n_photos // config.batch)
     step = _Step(student, config, n_steps)
     for epoch in range(config.epochs):
@@ -144,23 +143,22 @@ def _standardize(trunk: Levels, material: Material) -> Tensor:
     trunk.shift.copy_(torch.from_numpy(whole.mean(axis=0)).half().float())  # as they will be stored
     trunk.scale.copy_(torch.from_numpy(1.0 / spread).half().float())
     levels = torch.from_numpy(material.levels.astype(np.float32))
-    return ((levels - trunk.shift) * trunk.scale).clamp_(-CLAMP, CLAMP)
+    return trunk.standardize(levels)
 
 
-def teach(material: Material, views: Tensor) -> Array:
-    """The teacher's score of each view that is not degraded, in points around 0: (n_good + n_varied, n)."""
-    standard = Standard.fit(material.statistics[0].astype(np.float64))
+def teach(material: Material) -> Array:
+    """The teacher's score of each photo, in points around 0: shape (n,)."""
+    own = material.levels[0].astype(np.float64)
+    seen = list(material.cells) or [own[:, columns] for columns in STAGE_COLUMNS]
+    # the statistics are few and hold on set-ups that were never seen: they count as two stages
+    seen += [own[:, STATISTICS_COLUMNS]] * 2
+    known = weigh_blocks(*(_standard(block.astype(np.float64)) for block in seen))
+    pages = zip(material.page_rows, material.page_truth, strict=True)
+    return Teacher.fit([(known[rows], truth) for rows, truth in pages]).predict(known)
 
-    def features(view: int) -> Array:
-        levels = views[view].numpy().astype(np.float64)
-        blocks = [levels[:, columns] for columns in STAGE_COLUMNS]
-        return weigh_blocks(*blocks, standard(material.statistics[view].astype(np.float64)))
 
-    whole = features(0)
-    teacher = Teacher.fit(
-        [(whole[rows], truth) for rows, truth in zip(material.page_rows, material.page_truth, strict=True)]
-    )
-    return np.stack([teacher.predict(features(v)) for v in range(len(material.statistics))])
+def _standard(block: Array) -> Array:
+    return Standard.fit(block)(block)
 
 
 def _losses(
@@ -172,20 +170,20 @@ def _losses(
     rows: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> dict[str, Tensor]:
-    """One pass over a good, a varied and a degraded view of each row, and over some pages."""
+    """One pass over two good views and a degraded one of each row, and over some pages."""
     views, teacher = known
-    n, first_bad = len(rows), material.n_good + material.n_varied
+    n = len(rows)
     chosen = [
         rng.integers(0, material.n_good, n),
-        rng.integers(material.n_good if material.n_varied else 0, first_bad, n),
-        rng.integers(first_bad, len(views), n),
+        rng.integers(0, material.n_good, n),
+        rng.integers(material.n_good, len(views), n),
     ]
     n_pages = min(config.serps, len(material.page_rows))
     pages = rng.choice(len(material.page_rows), n_pages, replace=False)
     page_rows = np.concatenate([material.page_rows[p] for p in pages])
     view = np.concatenate([*chosen, rng.integers(0, material.n_good, len(page_rows))])
     logits, embedding = student(views[view, np.concatenate([rows, rows, rows, page_rows])])
-    wanted = teacher[np.concatenate(chosen[:2]), np.concatenate([rows, rows])]
+    wanted = teacher[np.concatenate([rows, rows])]
     losses = {
         "teacher": functional.smooth_l1_loss(logits[: 2 * n], wanted),
         "degraded": functional.relu(config.degraded_margin - (logits[:n] - logits[2 * n : 3 * n])).mean(),

@@ -8,12 +8,13 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ranking.errors import ConfigError, InputError
+from scorer.training.start import Network
 
 COMPACT_MODEL: Final[dict[str, Any]] = {
     "embed_dim": 256,
     "vision_cfg": {
         "image_size": 160,
-        "timm_model_name": "efficientnet_lite0_levels",  # scorer/model/levels.py
+        "timm_model_name": "efficientnet_lite0_readings",  # scorer/model/levels.py
         "timm_model_pretrained": False,
         "timm_pool": "avg",
         "timm_proj": "",  # the network's own classifier is the projection
@@ -45,18 +46,19 @@ class TrainConfig(BaseModel):
 
     # the compact tower: where it starts, and the views of each photo that are made once
     start: Literal["imagenet", "random"] = "imagenet"
+    onlookers: tuple[Network, ...] = ("lite0", "lite1", "lite2")  # teach; none where the start is random
     n_crops: int = Field(default=1, ge=0)  # mildly cropped and mirrored
-    n_varied: int = Field(default=0, ge=0)  # in other light and framing, which the teacher scores
     n_degraded: int = Field(default=2, ge=1)
 
     # its training: all photos beside the pages
     epochs: int = Field(default=8, ge=1)
-    batch: int = Field(default=64, ge=2)  # photos; a varied and a degraded view of each come on top
+    batch: int = Field(default=64, ge=2)  # photos; a second view and a degraded one of each come on top
+    input_dropout: float = Field(default=0.3, ge=0.0, lt=1.0)  # of what the projection reads
     serps: int = Field(default=8, ge=1)  # pages per batch
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     ema_decay: float = Field(default=0.99, ge=0, lt=1)  # of the weights, per step
-    rank_weight: float = Field(default=1.0, ge=0)
+    rank_weight: float = Field(default=0.3, ge=0)
     teacher_weight: float = Field(default=1.0, ge=0)  # regression on the teacher's score
     degraded_weight: float = Field(default=1.0, ge=0)  # a photo beats its degraded copy ...
     degraded_margin: float = Field(default=0.5, gt=0)  # ... by this in logits; more earns nothing

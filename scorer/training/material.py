@@ -21,15 +21,18 @@ from scorer.model.levels import Levels
 from scorer.model.tower import Tower
 from scorer.training.compact import Material, compact_tower, trunk_of
 from scorer.training.config import TrainConfig
-from scorer.training.data import Photos, statistics_of
+from scorer.training.data import Photos
 from scorer.training.labels import Serp
+from scorer.training.onlookers import STAGES as ONLOOKER_STAGES
+from scorer.training.onlookers import Cells, read_cells
 from scorer.training.views import make_view
 
-Kind = Literal["whole", "crop", "varied", "degraded"]
+Kind = Literal["whole", "crop", "degraded"]
 _BATCH = 32
 
 
 def prepare(
+    folder: Path,
     photos: Photos,
     serps: Sequence[Serp],
     config: TrainConfig,
@@ -37,40 +40,51 @@ def prepare(
     *,
     log: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Material:
-    """Views, pages and classes for the compact tower; views that lie in `cache` are read from there."""
+    """What the compact tower learns from; what lies in `cache` is read from there.
+
+    Args:
+        folder: the photo folder, which the teacher's networks read at their own sizes.
+        photos: its photos that take part.
+        serps: the judged pages.
+        config: how many views of each, and which networks teach.
+        cache: a folder for views and cells.
+        log: told of each that is ready.
+    """
     tower = compact_tower(config)
     trunk = trunk_of(tower)
     wanted: dict[Kind, int] = {
         "whole": 1,
         "crop": config.n_crops,
-        "varied": config.n_varied,
         "degraded": config.n_degraded,
     }
     stem = _key(photos.pixels, trunk)
     fold_batch_norm(tower.visual)
     cache.mkdir(parents=True, exist_ok=True)
-    levels, statistics = [], []
+    levels = []
     for of, (kind, number) in enumerate((k, i) for k, n in wanted.items() for i in range(n)):
         path = cache / f"{stem}-{kind}-{config.seed}-{number}.npz"
         if not path.is_file():
             seed = (config.seed * len(wanted) + list(wanted).index(kind)) * 1000 + number
             pixels = make_view(photos.pixels, kind, seed).pixels
-            found: dict[str, NDArray[Any]] = {"levels": read_levels(tower, pixels)}
-            if kind != "degraded":  # the teacher does not score those
-                found["statistics"] = statistics_of(pixels).astype(np.float32)
-            _write(path, found)
+            _write(path, {"levels": read_levels(tower, pixels)})
         with np.load(path) as stored:
             levels.append(stored["levels"])
-            if kind != "degraded":
-                statistics.append(stored["statistics"])
         log({"phase": "views", "view": float(of), "kind": kind})
+    cells: list[Cells] = []
+    for network in config.onlookers if config.start == "imagenet" else ():
+        path = cache / f"{stem}-cells-{network}.npz"
+        if not path.is_file():
+            seen = read_cells(folder, photos.names, network)
+            _write(path, {str(stage): found for stage, found in zip(ONLOOKER_STAGES, seen, strict=True)})
+        with np.load(path) as stored:
+            cells += [stored[str(stage)] for stage in ONLOOKER_STAGES]
+        log({"phase": "onlookers", "network": network})
     names = [Path(name).parent.as_posix() for name in photos.names]
     categories = sorted(set(names))
     return Material(
         levels=np.stack(levels),
-        statistics=np.stack(statistics),
+        cells=cells,
         n_good=1 + config.n_crops,
-        n_varied=config.n_varied,
         category=np.array([categories.index(name) for name in names], dtype=np.int64),
         page_rows=[photos.rows(serp.images) for serp in serps],
         page_truth=[serp.truth for serp in serps],

@@ -206,7 +206,7 @@ def _train_compact(
     size = int(COMPACT_MODEL["vision_cfg"]["image_size"])
     photos = load_photos(folder, around(folder, serps), size)
     log({"phase": "photos", "n_photos": len(photos.names), "n_serps": len(serps)})
-    material = prepare(photos, serps, config, out / VIEWS_FOLDER, log=log)
+    material = prepare(folder, photos, serps, config, out / VIEWS_FOLDER, log=log)
     save_compact(train_compact(config, material, log=log), material, out)
 
 

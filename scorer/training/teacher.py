@@ -1,8 +1,8 @@
 """The teacher: kernel ridge regression from features of a photo to the judges' scores.
 
 With a thousand labelled photos, fixed features with a smooth regressor on top are hard to beat. On image
-statistics it is a baseline of the evaluation; on the statistics and the levels of the pretrained network it
-teaches the compact tower: it gives every training photo a score, labelled or not, as it is and varied.
+statistics it is a baseline of the evaluation; on the statistics and on what larger networks see in nine
+cells of the photo it teaches the compact tower: it gives every training photo a score, labelled or not.
 
 Scores mean something within a page only, so the fit is on scores minus their page's mean. With K the
 kernel between labelled photos, C the matrix that centers by page, y the centered scores:

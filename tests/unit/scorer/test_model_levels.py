@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 
 from ranking.errors import InputError
 from scorer.model.fuse import fold_batch_norm
-from scorer.model.levels import N_LEVELS, NAME, STAGE_COLUMNS, Levels
+from scorer.model.levels import N_LEVELS, NAME, STAGE_COLUMNS, STATISTICS_COLUMNS, Levels
+from scorer.model.statistics import image_statistics
+from scorer.training.onlookers import read_cells
 from scorer.training.start import imagenet_file, load_imagenet
 
 
@@ -40,7 +43,7 @@ def test_levels_are_the_mean_and_spread_that_timms_own_features_have(net, photos
     own = timm.create_model("tf_efficientnet_lite0", features_only=False, num_classes=0).eval()
     own.load_state_dict(net.state_dict(), strict=False)
     maps = {}
-    for stage in (2, 3, 4, 5, 6):
+    for stage in (2, 3, 4, 5):
         own.blocks[stage].register_forward_hook(lambda _m, _i, o, stage=stage: maps.update({stage: o}))
     with torch.inference_mode():
         own.forward_features(photos)
@@ -52,6 +55,41 @@ def test_levels_are_the_mean_and_spread_that_timms_own_features_have(net, photos
         torch.testing.assert_close(
             spread, maps[stage].flatten(2).std(2, unbiased=False), atol=2e-3, rtol=1e-3
         )
+
+
+def test_the_statistics_are_those_of_the_photo_at_half_its_size(net):
+    pixels = torch.randint(0, 256, (3, 48, 48, 3), dtype=torch.uint8, generator=torch.manual_seed(1))
+    half = pixels.repeat_interleave(2, 1).repeat_interleave(2, 2)  # a photo whose half is `pixels`
+    with torch.inference_mode():
+        found = net.levels(half.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+    torch.testing.assert_close(found[:, STATISTICS_COLUMNS], image_statistics(pixels), atol=2e-4, rtol=1e-3)
+
+
+def test_readings_are_standardized_clamped_and_weighed(net):
+    net.shift.fill_(1.0)
+    net.scale.fill_(0.5)
+    levels = torch.full((1, N_LEVELS), 2.0)
+    levels[0, 0] = levels[0, -1] = 100.0
+    found = net.standardize(levels)[0]
+    assert found[0].item() == 3.0  # clamped
+    assert found[1].item() == 0.5
+    assert found[-1].item() == 9.0  # a statistic weighs three times a channel
+    assert found[-2].item() == 1.5
+
+
+@pytest.mark.parametrize("network", ["lite0", "lite1", "lite2"])
+def test_an_onlooker_sees_what_timms_own_network_sees(network, tmp_path):
+    size = {"lite0": 160, "lite1": 192, "lite2": 224}[network]
+    pixels = np.random.default_rng(2).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    own = timm.create_model(f"tf_efficientnet_{network}", features_only=True, out_indices=(2, 4)).eval()
+    load_imagenet(own, network=network)
+    with torch.inference_mode():
+        stage2, stage6 = own(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1.0)
+    found = read_cells(tmp_path, ["photo.png"], network)
+    for cells, maps in ((found[0], stage2), (found[-1], stage6)):
+        expected = torch.nn.functional.adaptive_avg_pool2d(maps, 3).flatten(1).numpy()
+        np.testing.assert_allclose(cells.astype(np.float32), expected, atol=5e-3 * np.abs(expected).max())
 
 
 def test_folding_changes_no_embedding_and_leaves_no_batch_norm(net, photos):
@@ -98,8 +136,8 @@ def test_weights_of_another_network_are_refused(net, tmp_path):
 
 
 def test_an_absent_package_is_named(monkeypatch):
-    monkeypatch.setattr("scorer.training.start.PACKAGE", "no_such_package_here")
-    with pytest.raises(InputError, match="no_such_package_here") as caught:
+    monkeypatch.setattr("scorer.training.start.PACKAGE", "no_such_package_{}")
+    with pytest.raises(InputError, match="no_such_package_lite0") as caught:
         imagenet_file()
     assert "pip install" in str(caught.value.hint)
 

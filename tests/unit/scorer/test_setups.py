@@ -66,15 +66,15 @@ def test_material_without_a_fold_has_none_of_its_photos():
     levels = np.arange(5, dtype=np.float16)[None, :, None] * np.ones((2, 1, 3), np.float16)
     whole = Material(
         levels=levels,
-        statistics=levels[:1].astype(np.float32),
+        cells=[levels[0] * 10],
         n_good=1,
-        n_varied=0,
         category=np.arange(5),
         page_rows=[np.array([0, 1, 2]), np.array([3, 4])],
         page_truth=[np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0])],
     )
     kept = whole.among(np.array([True, False, True, True, False]))
     assert kept.levels[0, :, 0].tolist() == [0, 2, 3]
+    assert kept.cells[0][:, 0].tolist() == [0, 20, 30]
     assert kept.category.tolist() == [0, 2, 3]
     assert [rows.tolist() for rows in kept.page_rows] == [[0, 1]]  # the second page keeps one photo, and goes
     assert [truth.tolist() for truth in kept.page_truth] == [[1.0, 3.0]]
