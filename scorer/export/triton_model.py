@@ -1,7 +1,7 @@
 """The ONNX file as Triton's Python backend runs it, where the server has no backend for ONNX of its own.
 
 `write_onnx_repository` copies this file to `1/model.py`. The server's Python needs onnxruntime and numpy
-alone: neither torch nor this package.
+alone: neither torch nor this package, unless the model is exported to decode photos itself.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ class TritonPythonModel:
         import onnxruntime
 
         config = json.loads(args["model_config"])
+        parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(config["parameters"]["threads"]["string_value"])
+        options.intra_op_num_threads = int(parameters["threads"])
         options.inter_op_num_threads = 1
+        # Threads that spin for work take the cores of the other instances, and of whoever else is here.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
         providers: list[Any] = ["CPUExecutionProvider"]
         if args["model_instance_kind"] == "GPU":
             providers.insert(
@@ -36,14 +40,25 @@ class TritonPythonModel:
             )
         path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        self._outputs = [output["name"] for output in config["output"]]
+        self._outputs = [output["name"] for output in config["output"] if output["name"] != "error"]
+        self._version = parameters["model_version"]
+        self._decode: Any = None
+        if "image_size" in parameters:  # it takes encoded photos
+            from scorer.serving.decoding import Decoder
+
+            size = int(parameters["image_size"])
+            self._decode = Decoder(size)
+            self._session.run(None, {"image": np.zeros((1, size, size, 3), dtype=np.uint8)})
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Score all requests of one dynamic batch in one pass."""
         import triton_python_backend_utils as pb
 
+        if self._decode is not None:
+            return self._execute_encoded(pb, requests)
         batches = [pb.get_input_tensor_by_name(request, "image").as_numpy() for request in requests]
-        values = self._session.run(self._outputs, {"image": np.concatenate(batches)})
+        whole = batches[0] if len(batches) == 1 else np.concatenate(batches)
+        values = self._session.run(self._outputs, {"image": whole})
         responses, start = [], 0
         for batch in batches:
             mine = slice(start, start + len(batch))
@@ -53,6 +68,24 @@ class TritonPythonModel:
             ]
             responses.append(pb.InferenceResponse(output_tensors=tensors))
             start += len(batch)
+        return responses
+
+    def _execute_encoded(self, pb: Any, requests: list[Any]) -> list[Any]:
+        from scorer.serving.inputs import read_requests
+
+        read = read_requests(pb, requests, self._decode)
+        scores = np.zeros(0)
+        if len(read.pixels):
+            scores = self._session.run(["score"], {"image": read.pixels})[0][:, 0]
+        responses = []
+        for mine, errors in read.by_request(read.spread(scores)):
+            version = np.full((len(mine), 1), self._version.encode(), dtype=np.object_)
+            tensors = [
+                pb.Tensor("score", mine[:, None]),
+                pb.Tensor("model_version", version),
+                pb.Tensor("error", errors[:, None]),
+            ]
+            responses.append(pb.InferenceResponse(output_tensors=tensors))
         return responses
 
 

@@ -100,7 +100,6 @@ class AsyncScoreClient:
 
     async def score_each(self, photos: Sequence[each.AnyPhoto]) -> Scored:
         """As `ScoreClient.score_each`; photos are decoded in threads."""
-        each.at_least_one(photos)
         budget = Budget(self.patience.budget_s)
         model = await self._served(budget)
         prepared = await asyncio.to_thread(each.prepare, photos, model)

@@ -66,7 +66,7 @@ class CircuitBreaker:
             if left > 0:
                 return left
             # One that asks and never reports, as a cancelled task, holds the others up no longer than this.
-            self._asking, self._until = True, self._clock() + self._open_s
+            self._asking, self._until = True, self._clock() + self._first_s
             return 0.0
 
     def succeeded(self) -> None:

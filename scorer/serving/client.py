@@ -120,7 +120,6 @@ class ScoreClient:
         Raises:
             ScoringUnavailable, ServerError, InputError: as `score`, for the batch as a whole.
         """
-        each.at_least_one(photos)
         budget = Budget(self.patience.budget_s)
         prepared = each.prepare(photos, self._served(budget))
         if not prepared.positions:

@@ -36,8 +36,17 @@ class Device(StrEnum):
 class Precision(StrEnum):
     """Of the weights."""
 
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
+    int8 = "int8"
+
+
+class Input(StrEnum):
+    """What a request carries."""
+
+    pixels = "pixels"
+    encoded = "encoded"
 
 
 def export(
@@ -60,12 +69,30 @@ def export(
         Device | None, typer.Option("--device", help="Where the server computes; tensorrt: gpu, else cpu.")
     ] = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="float32, or bfloat16 (python and tensorrt).")
+        Precision,
+        typer.Option(
+            "--precision",
+            help="float32, bfloat16 (python, tensorrt), int8 (python-onnx), or auto: what is fastest on this "
+            "machine's CPU.",
+        ),
     ] = Precision.float32,
+    input: Annotated[
+        Input,
+        typer.Option(
+            "--input",
+            help="pixels, decoded by the client; or encoded: the server decodes (python, python-onnx).",
+        ),
+    ] = Input.pixels,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Photos in one batch at most.")] = 32,
     instances: Annotated[
-        int, typer.Option("--instances", min=1, help="Copies of the model in the server.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--instances",
+            min=1,
+            help="Copies of the model in the server, of one thread each on a CPU. Default: as many as this "
+            "machine has cores, 8 at most; 1 on a GPU.",
+        ),
+    ] = None,
     load: Annotated[bool, typer.Option("--load", help="Also have the running Triton load it.")] = False,
     format: FormatOption = Format.table,
 ) -> None:
@@ -80,6 +107,7 @@ def export(
     from ranking.settings import get_settings
     from scorer.export.repository import PLAN_SCRIPT
     from scorer.serving import ServingOptions, load_into
+    from scorer.serving.cpu import best_precision, instances_for
 
     if backend is Backend.open_clip:
         if to is None or load:
@@ -89,8 +117,13 @@ def export(
         _open_clip(model, to, format)
         return
     where = device or (Device.gpu if backend is Backend.tensorrt else Device.cpu)
+    chosen = best_precision(backend.value, where.value) if precision is Precision.auto else precision.value
     options = ServingOptions(
-        device=where.value, precision=precision.value, max_batch_size=max_batch, instances=instances
+        device=where.value,
+        precision=chosen,
+        input=input.value,
+        max_batch_size=max_batch,
+        instances=instances or (instances_for() if where is Device.cpu else 1),
     )
     exported = _repository(
         to or get_settings().state_dir / "triton" / "models", model, backend.value, options
@@ -107,6 +140,8 @@ def export(
         "version": exported.number,
         "backend": backend.value,
         "model_version": exported.model_version,
+        "precision": options.precision,
+        "instances": options.instances,
         "written": exported.changed,
         "loaded": load,
     }
