@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -57,6 +58,7 @@ def config_pbtxt(
     options: ServingOptions,
     backend: Backend = "python",
     embed_dim: int | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """The configuration of a model that takes `size` x `size` photos.
 
@@ -70,6 +72,7 @@ def config_pbtxt(
         backend: which of Triton's backends runs it. TensorRT has no strings, so there the version is told
             by the configuration alone.
         embed_dim: length of the embedding, where the model puts it out.
+        more: parameters for the model's own code.
     """
     decodes = options.input == "encoded"
     outputs = [f'{{ name: "{SCORE_OUTPUT}" data_type: TYPE_FP32 dims: [ 1 ] }}']
@@ -83,6 +86,7 @@ def config_pbtxt(
     parameters = {VERSION_PARAMETER: model_version, "precision": options.precision} | _threads(
         backend, options
     )
+    parameters |= more or {}
     if decodes:
         parameters["image_size"] = str(size)
     pixels = f"[ {size}, {size}, 3 ]"

@@ -1,7 +1,8 @@
 """What the CPU that serves can do: which precision is fastest on it, and how many instances fit.
 
     python        (torch)         bfloat16 where one instruction multiplies twice as many of them as of floats
-    python-onnx   (onnxruntime)   int8 where the CPU multiplies bytes (VNNI, AMX, Arm's dot product)
+    python-onnx   (onnxruntime), python-openvino
+                                  int8 where the CPU multiplies bytes (VNNI, AMX, Arm's dot product)
 
 Figures: docs/serving.md. Without a known speed-up it stays float32, which needs no proof.
 """
@@ -52,7 +53,7 @@ def best_precision(backend: str, device: str = "cpu", features: Collection[str] 
     if device == "gpu":
         return "bfloat16" if backend in {"python", "tensorrt"} else "float32"
     known = frozenset(cpu_features() if features is None else features)
-    if backend == "python-onnx" and known & INT8:
+    if backend in {"python-onnx", "python-openvino"} and known & INT8:
         return "int8"
     amd = "AuthenticAMD" in known and BFLOAT16_AMD in known
     if backend == "python" and (known & BFLOAT16 or amd):

@@ -5,11 +5,13 @@ Where opentelemetry-api is not installed, or no span is current, there are none.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 
 def trace_headers() -> dict[str, str]:
     """`traceparent`, and `tracestate` where there is one; empty outside a span."""
     try:
-        from opentelemetry import propagate
+        propagate = import_module("opentelemetry.propagate")  # an option, not a requirement
     except ImportError:
         return {}
     headers: dict[str, str] = {}

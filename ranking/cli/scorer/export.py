@@ -22,6 +22,7 @@ class Backend(StrEnum):
     python = "python"
     onnx = "onnx"
     python_onnx = "python-onnx"
+    python_openvino = "python-openvino"
     tensorrt = "tensorrt"
     open_clip = "open-clip"
 
@@ -62,7 +63,7 @@ def export(
         typer.Option(
             "--backend",
             help="python (torch), onnx (Triton's onnxruntime backend), python-onnx (onnxruntime in the "
-            "Python backend), tensorrt, or open-clip (a local-dir: folder).",
+            "Python backend), python-openvino, tensorrt, or open-clip (a local-dir: folder).",
         ),
     ] = Backend.python,
     device: Annotated[
@@ -72,8 +73,8 @@ def export(
         Precision,
         typer.Option(
             "--precision",
-            help="float32, bfloat16 (python, tensorrt), int8 (python-onnx), or auto: what is fastest on this "
-            "machine's CPU.",
+            help="float32, bfloat16 (python, tensorrt), int8 (python-onnx, python-openvino), or auto: "
+            "what is fastest on this machine's CPU.",
         ),
     ] = Precision.float32,
     input: Annotated[
@@ -83,6 +84,12 @@ def export(
             help="pixels, decoded by the client; or encoded: the server decodes (python, python-onnx).",
         ),
     ] = Input.pixels,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate", help="Folder of photos that int8 for OpenVINO is scaled by; 32 of them are read."
+        ),
+    ] = None,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Photos in one batch at most.")] = 32,
     instances: Annotated[
         int | None,
@@ -103,8 +110,11 @@ def export(
 
     Example: rank-cli scorer export --backend python-onnx --load
     """
+    from dataclasses import replace
+
     from ranking.errors import InputError
     from ranking.settings import get_settings
+    from scorer.export.quantize import NothingToQuantize
     from scorer.export.repository import PLAN_SCRIPT
     from scorer.serving import ServingOptions, load_into
     from scorer.serving.cpu import best_precision, instances_for
@@ -125,9 +135,14 @@ def export(
         max_batch_size=max_batch,
         instances=instances or (instances_for() if where is Device.cpu else 1),
     )
-    exported = _repository(
-        to or get_settings().state_dir / "triton" / "models", model, backend.value, options
-    )
+    repository = to or get_settings().state_dir / "triton" / "models"
+    try:
+        exported = _repository(repository, model, backend.value, options, calibrate)
+    except NothingToQuantize:
+        if precision is not Precision.auto:
+            raise
+        options = replace(options, precision="float32")
+        exported = _repository(repository, model, backend.value, options, None)
     if load:
         if backend is Backend.tensorrt and not exported.version_folder.joinpath("model.plan").is_file():
             raise InputError(
@@ -155,12 +170,16 @@ def export(
         )
 
 
-def _repository(path: Path, model: str, backend: str, options: ServingOptions) -> Exported:
+def _repository(
+    path: Path, model: str, backend: str, options: ServingOptions, calibrate: Path | None
+) -> Exported:
     match backend:
-        case "onnx" | "python-onnx" | "tensorrt":
+        case "onnx" | "python-onnx" | "python-openvino" | "tensorrt":
             from scorer.export import write_onnx_repository
+            from scorer.export.calibration import read_some
 
-            return write_onnx_repository(path, model, backend=backend, options=options)
+            photos = read_some(calibrate, model) if calibrate and options.precision == "int8" else None
+            return write_onnx_repository(path, model, backend=backend, options=options, photos=photos)
         case _:
             from scorer.serving import write_repository
 
