@@ -11,7 +11,9 @@ convolutions stay float32.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,9 +39,10 @@ def quantize_dynamic(source: Path, target: Path) -> None:
     from onnxruntime import quantization as q
 
     products = _products(source)
-    q.quantize_dynamic(
-        source, target, weight_type=q.QuantType.QInt8, per_channel=True, nodes_to_quantize=products
-    )
+    with _quiet():
+        q.quantize_dynamic(
+            source, target, weight_type=q.QuantType.QInt8, per_channel=True, nodes_to_quantize=products
+        )
 
 
 def quantize_static(source: Path, target: Path, photos: NDArray[np.uint8]) -> None:
@@ -64,19 +67,31 @@ def quantize_static(source: Path, target: Path, photos: NDArray[np.uint8]) -> No
             return None if photo is None else {IMAGE_INPUT: photo[None]}
 
     products = _products(source)
-    q.quantize_static(
-        source,
-        target,
-        Photos(),
-        quant_format=q.QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=q.QuantType.QUInt8,
-        weight_type=q.QuantType.QInt8,
-        op_types_to_quantize=["MatMul", "Gemm"],
-        nodes_to_quantize=products,
-        # What leaves a product goes into a sum or a curve in float32: no rounding there.
-        extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"], "QuantizeBias": False},
-    )
+    with _quiet():
+        q.quantize_static(
+            source,
+            target,
+            Photos(),
+            quant_format=q.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=q.QuantType.QUInt8,
+            weight_type=q.QuantType.QInt8,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            nodes_to_quantize=products,
+            # What leaves a product goes into a sum or a curve in float32: no rounding there.
+            extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"], "QuantizeBias": False},
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer gives advice on the root logger."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(level)
 
 
 def _products(path: Path) -> list[str]:

@@ -82,7 +82,7 @@ def write_onnx_repository(
         write_onnx(
             scorer,
             draft / ONNX_FILE,
-            with_version=backend != "tensorrt",
+            with_version=backend not in {"tensorrt", "python-openvino"},  # these have no strings
             precision="int8" if options.precision == "int8" else "float32",
             photos=photos if static else None,
         )

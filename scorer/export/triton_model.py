@@ -33,7 +33,7 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         threads = int(parameters["threads"])
         if parameters.get("runtime") == "openvino":
-            self._run = _openvino(path, threads)
+            self._run = _openvino(path, threads, parameters["model_version"])
         else:
             gpu = args["model_instance_device_id"] if args["model_instance_kind"] == "GPU" else None
             self._run = _onnxruntime(path, threads, gpu)
@@ -106,7 +106,7 @@ def _onnxruntime(path: Path, threads: int, gpu: str | None) -> Run:
     return run
 
 
-def _openvino(path: Path, threads: int) -> Run:
+def _openvino(path: Path, threads: int, version: str) -> Run:
     core = import_module("openvino").Core()
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8; else it takes bfloat16 where it can
@@ -118,7 +118,10 @@ def _openvino(path: Path, threads: int) -> Run:
 
     def run(names: list[str], image: Any) -> list[Any]:
         request.infer({"image": image})
-        return [request.get_tensor(name).data.copy() for name in names]
+        versions = np.full((len(image), 1), version, dtype=np.object_)  # OpenVINO has no strings
+        return [
+            versions if name == "model_version" else request.get_tensor(name).data.copy() for name in names
+        ]
 
     return run
 

@@ -151,7 +151,7 @@ def test_an_open_breaker_tells_a_caller_at_once_and_names_the_reason(channel):
     client = ScoreClient("x:1", breaker=breaker)
     client.config()
     channel.sync.script = [failure("UNAVAILABLE", "connection refused")] * 99
-    with pytest.raises(ScoringUnavailable, match="after several failures.*connection refused"):
+    with pytest.raises(ScoringUnavailable, match=r"after several failures.*connection refused"):
         client.score(photos(1))
     asked = len(channel.sync.script)
     assert asked == 97  # two attempts, and then nobody asked
