@@ -1,6 +1,6 @@
-"""Triton on a CPU: kernels of a ViT-B/16 against float32 eager torch, all through the same server.
+"""Triton on a CPU: kernels of a ViT-B/16 against float32 eager torch, each through the same server.
 
-Every kernel is served with the same photos, requests and cores, one after another on one server, and the same
+Every kernel is served with the same photos, requests and cores, one after another, and the same
 kernel runs in process beside it (as many processes as the server has instances, one thread each). Photos are
 those of ../shared (RANK_SHARED); the weights are random (see `benchmarks.vit`), which changes no product of
 matrices. Rates are of the model; decoding is measured apart, on both ends.
@@ -9,9 +9,10 @@ matrices. Rates are of the model; decoding is measured apart, on both ends.
 from __future__ import annotations
 
 import asyncio
-import gc
+import json
 import multiprocessing
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from scorer.model.photo import read_photo
-from scorer.serving import AsyncScoreClient, ScoreClient, ServingOptions, load_into, write_repository
+from scorer.serving import AsyncScoreClient, ServingOptions, load_into, write_repository
 from scorer.serving.cpu import cores, cpu_features, instances_for
 from scorer.serving.names import MODEL_NAME
 from scorer.serving.repository import Exported
@@ -44,27 +45,19 @@ BASE = "torch float32 eager"
 
 
 def run() -> dict[str, Any]:
-    from benchmarks.vit import write_scorer
-    from stack import Options, down, up
-
     wanted = os.environ.get("KERNELS")
     kernels = {name: KERNELS[name] for name in (wanted.split(",") if wanted else KERNELS)}
     files = _photos()
     pixels = np.stack([read_photo(file, 224) for file in files])
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_scorer(folder / "vit", pixels[: N_PHOTOS // 2])
-        os.environ.pop("TRITON_URL", None)
-        state = folder / "state"
-        url = up(["triton"], options=Options(model_repository=folder / "models"), state_dir=state)["triton"]
-        try:
-            assert url.address is not None
-            served = {
-                name: _kernel(url.address, folder, backend, precision, pixels)
-                for name, (backend, precision) in kernels.items()
-            }
-        finally:
-            down(["triton"], state_dir=state, purge=True)
+        folder = Path(os.environ.get("SERVING_BENCH_FOLDER", temporary))  # kept, exports are made once
+        exports = _exports(folder, kernels, pixels)
+        if os.environ.get("PREPARE_ONLY"):
+            return {"prepared": list(exports)}
+        served = {
+            name: _kernel(exported, *kernels[name], pixels, Path(temporary))
+            for name, exported in exports.items()
+        }
     return {
         "what": "photos per second of a ViT-B/16 (random weights) through Triton on a CPU, and in process",
         "photos": f"{len(files)} of the held-out photos in ../shared/photos, squashed to 224 x 224",
@@ -85,14 +78,43 @@ def _photos() -> list[bytes]:
     return [path.read_bytes() for path in paths[::step][:N_PHOTOS]]
 
 
-def _kernel(url: str, folder: Path, backend: str, precision: Any, pixels: NDArray[np.uint8]) -> Any:
-    exported = _export(folder, backend, precision, pixels)
-    client = load_into(exported, url)
-    before = _counts(url)
-    rate, scores = _served(url, client, pixels)
-    after = _counts(url)
+def _exports(
+    folder: Path, kernels: dict[str, tuple[str, str]], pixels: NDArray[np.uint8]
+) -> dict[str, Exported]:
+    from benchmarks.vit import write_scorer
+
+    if not (folder / "vit").exists():
+        write_scorer(folder / "vit", pixels[: N_PHOTOS // 2])
+    exports = {}
+    for name, (backend, precision) in kernels.items():
+        kept = folder / f"{backend}-{precision}" / "exported.json"
+        if not kept.is_file():
+            made = _export(kept.parent / "models", folder / "vit", backend, precision, pixels)
+            kept.write_text(json.dumps([str(made.folder), made.number, made.model_version]))
+        where, number, version = json.loads(kept.read_text())
+        exports[name] = Exported(Path(where), number, version, changed=True)
+    return exports
+
+
+def _kernel(
+    exported: Exported, backend: str, precision: str, pixels: NDArray[np.uint8], temporary: Path
+) -> Any:
+    from stack import Options, down, up
+
+    state = temporary / f"{backend}-{precision}"
+    os.environ.pop("TRITON_URL", None)
+    options = Options(model_repository=exported.folder.parent)
+    url = up(["triton"], options=options, state_dir=state)["triton"].address
+    try:
+        assert url is not None
+        load_into(exported, url)
+        before = _counts(url)
+        rate, scores = _served(url, pixels)
+        after = _counts(url)
+    finally:
+        down(["triton"], state_dir=state, purge=True)
     n_photos, n_batches = after[0] - before[0], after[1] - before[1]
-    gc.collect()
+    print(f"{backend} {precision}: {rate:.1f} photos/s", file=sys.stderr)
     return {
         "scores": scores,
         "served": rate,
@@ -101,15 +123,16 @@ def _kernel(url: str, folder: Path, backend: str, precision: Any, pixels: NDArra
     }
 
 
-def _export(folder: Path, backend: str, precision: Any, pixels: NDArray[np.uint8]) -> Exported:
+def _export(
+    repository: Path, scorer: Path, backend: str, precision: Any, pixels: NDArray[np.uint8]
+) -> Exported:
     from scorer.export import write_onnx_repository
 
     options = ServingOptions(precision=precision, instances=instances_for(), max_batch_size=2 * BATCH)
     if backend == "python":
-        return write_repository(folder / "models", str(folder / "vit"), options=options)
-    return write_onnx_repository(
-        folder / "models", str(folder / "vit"), backend=backend, options=options, photos=pixels[::6]
-    )
+        return write_repository(repository, str(scorer), options=options)
+    onnx: Any = backend
+    return write_onnx_repository(repository, str(scorer), backend=onnx, options=options, photos=pixels[::4])
 
 
 def _counts(url: str) -> tuple[int, int]:
@@ -124,7 +147,7 @@ def _counts(url: str) -> tuple[int, int]:
         server.close()
 
 
-def _served(url: str, client: ScoreClient, pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
+def _served(url: str, pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
     async def all_of(photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         async with AsyncScoreClient(url, deadline_s=120, concurrency=CONCURRENCY) as asking:
             parts = np.split(photos, range(BATCH, len(photos), BATCH))

@@ -2,16 +2,19 @@
 
 import asyncio
 import io
+import re
 import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tritonclient import grpc
 
+from ranking.settings import get_settings
 from scorer.export import write_onnx_repository
 from scorer.model.photo import read_photo
 from scorer.serving import (
@@ -208,3 +211,18 @@ def test_a_server_that_decodes_scores_as_the_client_does_and_names_each_broken_p
     np.testing.assert_allclose(with_asyncio.scores, served.scores, atol=1e-5)
     assert np.isnan(served.scores).sum() == 2
     assert served.model_version == with_pixels.model_version
+
+
+def test_the_page_on_serving_runs(first, tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S)
+    for seed, name in enumerate(("front.jpg", "side.jpg")):
+        Image.fromarray(noise(1, 200, seed)[0]).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRITON_URL", first.url)
+    get_settings.cache_clear()
+    try:
+        exec(compile(code, "serving.md", "exec"), {})
+    finally:
+        get_settings.cache_clear()
+    assert capsys.readouterr().out.startswith(first.exported.model_version)

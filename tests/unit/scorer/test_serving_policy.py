@@ -1,9 +1,14 @@
 """Breaker, addresses, trace headers and the choice by CPU: what both clients and the export share."""
 
+import re
+import shlex
 import socket
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from ranking.cli import full_app
 from ranking.errors import InputError, ServerError
 from scorer.serving.addresses import grpc_target, servers
 from scorer.serving.breaker import CircuitBreaker
@@ -159,3 +164,15 @@ def test_a_gpu_gets_bfloat16_where_the_backend_has_it():
 
 def test_an_instance_a_core_up_to_a_limit():
     assert [instances_for(n) for n in (1, 2, 8, 64)] == [1, 2, 8, 8]
+
+
+def test_the_commands_on_the_page_are_ours():
+    page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, flags=re.M | re.S)
+    for line in block.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == "rank-cli"
+        command = get_command(full_app())
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        command.make_parser(command.make_context("x", list(words), resilient_parsing=True)).parse_args(words)
