@@ -60,6 +60,7 @@ class AsyncScoreClient:
         self._on_wait = on_wait
         self._open: InferenceServerClient | None = None
         self._left: list[InferenceServerClient] = []  # hung up on, to be closed
+        self._closing: set[asyncio.Task[None]] = set()
         self._model: ServedModel | None = None
         self._number: str | None = None
 
@@ -70,7 +71,9 @@ class AsyncScoreClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the channel, and those that were hung up on."""
+        for task in self._closing:
+            task.cancel()
         channels = [*self._left, *([self._open] if self._open else [])]
         self._open, self._left = None, []
         for channel in channels:
@@ -88,9 +91,17 @@ class AsyncScoreClient:
 
     def _hang_up(self) -> None:
         """Have the next attempt connect anew. Requests of other tasks end on the channel they are on."""
-        if self._open is not None:
-            self._left.append(self._open)
-            self._open = None
+        channel, self._open = self._open, None
+        if channel is not None:
+            self._left.append(channel)
+            task = asyncio.get_running_loop().create_task(self._close_later(channel))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close_later(self, channel: InferenceServerClient) -> None:
+        await asyncio.sleep(self.patience.deadline_s + 1)  # by then no request is on it
+        self._left.remove(channel)
+        await channel.close()
 
     async def score(self, images: Pixels) -> Scored:
         """As `ScoreClient.score`."""

@@ -32,7 +32,7 @@ class CircuitBreaker:
         *,
         failures: int = 5,
         open_s: float = 1.0,
-        open_max_s: float = 15.0,
+        open_max_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if failures < 1:

@@ -122,7 +122,8 @@ class Attempts:
         self._url, self._model_name = url, model_name
         self._stop = stop
         self._on_wait, self._on_late = on_wait, on_late
-        self._begun = self._failed = self._broken = 0
+        self._begun = self._broken = 0
+        self._told = False
         self._last: Exception | None = None  # what the server said last
 
     def context(self) -> stamina._core._RetryContextIterator:
@@ -160,7 +161,10 @@ class Attempts:
         stopped = self._stop is not None and self._stop.is_set()
         if isinstance(error, BreakerOpen):
             # A caller that has been waiting goes on; one that comes new and does not wait for ever is told.
-            return not stopped and self._affords(error.pause_s) and error.pause_s
+            goes_on = not stopped and self._affords(error.pause_s)
+            if goes_on:
+                self._tell(error)
+            return goes_on and error.pause_s
         kind = kind_of(error)
         if kind is None:
             return False
@@ -172,12 +176,15 @@ class Attempts:
         self._broken += kind == "broken"
         if stopped or kind == "refused" or self._broken >= _BROKEN_ATTEMPTS:
             return False
-        self._failed += 1
         if kind == "late" and self._on_late:
             self._on_late()  # what is late may be a connection to nobody
-        if self._on_wait and self._failed == 1:
-            self._on_wait(str(self.explain(error)))
+        self._tell(error)
         return self._affords(0.0)
+
+    def _tell(self, error: Exception) -> None:
+        if self._on_wait and not self._told:
+            self._told = True
+            self._on_wait(str(self.explain(error)))
 
     def _affords(self, pause_s: float) -> bool:
         left = self._budget.left_s()
