@@ -136,7 +136,8 @@ def joined(parts: Sequence[Scored]) -> Scored | None:
     """The parts of one batch as one; None where not all were scored by the same weights."""
     if len({part.model_version for part in parts}) != 1:
         return None
-    errors, start = {}, 0
+    errors: dict[int, str] = {}
+    start = 0
     for part in parts:
         errors |= {start + i: text for i, text in part.errors.items()}
         start += len(part.scores)

@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from scorer.serving import (
     load_into,
 )
 from scorer.serving.names import MODEL_NAME
+from stack.process import spawn
 from tests.integration.triton_server import MODEL, own_triton
 
 pytestmark = pytest.mark.engines
@@ -46,11 +48,45 @@ def first(tmp_path_factory):
         yield server
 
 
+class Collector(BaseHTTPRequestHandler):
+    """Takes what an OpenTelemetry exporter posts."""
+
+    def do_POST(self):
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="module")
-def second(tmp_path_factory, first):
-    with own_triton(tmp_path_factory.mktemp("second"), onnx) as server:
-        server.load()
-        yield server
+def collector():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    server.bodies = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory, first, collector):
+    """It traces every request."""
+    settings = (
+        "mode=opentelemetry",
+        "rate=1",
+        "level=TIMESTAMPS",
+        f"opentelemetry,url=http://127.0.0.1:{collector.server_port}/v1/traces",
+        "opentelemetry,bsp_schedule_delay=200",
+    )
+    flags = [f"--trace-config={setting}" for setting in settings]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stack.triton.spawn", lambda command, **how: spawn([*command, *flags], **how))
+        with own_triton(tmp_path_factory.mktemp("second"), onnx) as server:
+            server.load()
+            yield server
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +104,30 @@ def photos_scored(url):
         return sum(int(m.inference_count) for m in server.get_inference_statistics(MODEL_NAME).model_stats)
     finally:
         server.close()
+
+
+def test_the_servers_spans_belong_to_the_callers_trace(second, collector, size):
+    trace = pytest.importorskip("opentelemetry.trace")
+    trace_id, span_id = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
+    span = trace.NonRecordingSpan(
+        trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=trace.TraceFlags(1))
+    )
+    with trace.use_span(span):
+        ScoreClient(second.url).score(noise(1, size))
+    until = time.monotonic() + 15
+    # Ids are binary in OTLP's protobuf, and hexadecimal in its JSON.
+    wanted = [(form(trace_id, 16), form(span_id, 8)) for form in (binary, hexadecimal)]
+    while not any(a in body and b in body for body in collector.bodies for a, b in wanted):
+        assert time.monotonic() < until, f"{len(collector.bodies)} posts, none with the caller's trace"
+        time.sleep(0.1)
+
+
+def binary(number, n_bytes):
+    return number.to_bytes(n_bytes, "big")
+
+
+def hexadecimal(number, n_bytes):
+    return f"{number:0{2 * n_bytes}x}".encode()
 
 
 def test_two_servers_share_the_work_and_the_death_of_one_loses_nothing(first, second, size):

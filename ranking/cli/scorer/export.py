@@ -127,7 +127,10 @@ def export(
         _open_clip(model, to, format)
         return
     where = device or (Device.gpu if backend is Backend.tensorrt else Device.cpu)
-    chosen = best_precision(backend.value, where.value) if precision is Precision.auto else precision.value
+    if precision is Precision.auto:
+        chosen = best_precision(backend.value, where.value)
+    else:
+        chosen = precision.value
     options = ServingOptions(
         device=where.value,
         precision=chosen,
