@@ -12,6 +12,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -103,7 +104,7 @@ def _kernel(
 
     state = temporary / f"{backend}-{precision}"
     os.environ.pop("TRITON_URL", None)
-    options = Options(model_repository=exported.folder.parent)
+    options = Options(model_repository=exported.folder.parent, ports={"triton": _free_port()})
     url = up(["triton"], options=options, state_dir=state)["triton"].address
     try:
         assert url is not None
@@ -114,13 +115,19 @@ def _kernel(
     finally:
         down(["triton"], state_dir=state, purge=True)
     n_photos, n_batches = after[0] - before[0], after[1] - before[1]
-    print(f"{backend} {precision}: {rate:.1f} photos/s", file=sys.stderr)
+    print(f"{backend} {precision}: {rate:.2f} photos/s served", file=sys.stderr)
     return {
         "scores": scores,
         "served": rate,
         "in_process": _in_process(exported.version_folder, backend, precision, pixels),
         "photos_per_execution": round(n_photos / n_batches, 1),
     }
+
+
+def _free_port() -> int:
+    """One that no other stack of this machine chooses at the same moment."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def _export(

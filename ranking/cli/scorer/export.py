@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from ranking.cli.scorer._options import ModelOption
 
 if TYPE_CHECKING:
     from scorer.serving import Exported, ServingOptions
+    from scorer.serving.weights import Precision as Weights
 
 
 class Backend(StrEnum):
@@ -130,7 +131,7 @@ def export(
     if precision is Precision.auto:
         chosen = best_precision(backend.value, where.value)
     else:
-        chosen = precision.value
+        chosen = cast("Weights", precision.value)
     options = ServingOptions(
         device=where.value,
         precision=chosen,
