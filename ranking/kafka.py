@@ -69,6 +69,7 @@ def open_consumer(bootstrap: str, group: str, options: Mapping[str, Any] | None 
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
+            "queued.max.messages.kbytes": 16_384,  # read ahead of a partition at most; photos may ride inside
             "session.timeout.ms": 10_000,  # a member that died is replaced after this
             **(options or {}),
         }

@@ -12,7 +12,7 @@ Stage = Literal["parse", "photo", "score", "write"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One Kafka message."""
+    """One message, from Kafka or from another broker."""
 
     value: bytes | None  # None is a tombstone: the key's item is gone
     key: bytes | None = None
@@ -20,6 +20,12 @@ class Record:
     partition: int = 0
     offset: int = 0
     timestamp_ms: int | None = None  # as the broker or the producer stamped it
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """The last header of that name, as text."""
+        found = [value for key, value in self.headers if key.lower() == name]
+        return found[-1].decode(errors="replace") if found else None
 
 
 @dataclass(frozen=True, slots=True)
