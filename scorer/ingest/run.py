@@ -74,7 +74,6 @@ def open_tools(
         ServerError: an engine is not there, or there is no such index.
     """
     index = index or settings.index
-    es = es or elastic.connect(settings)
     patience = give_up_s if when_scoring_fails == "index-unscored" else wait_s
 
     def client(wait_s: float | None, deadline_s: float = deadline_s) -> ScoreClient:
@@ -93,6 +92,7 @@ def open_tools(
     scorer: Scorer = patient
     if when_scoring_fails == "index-unscored":
         scorer = GivingUp(patient, client(0), on_change=on_wait)
+    es = es or elastic.connect(settings)
     feeder = Feeder(es, index, wait_s=wait_s, stop=stop, on_wait=on_wait, observer=observer)
     feeder.check()
     memory = None
@@ -225,7 +225,6 @@ def run_stream(
                 stop=stop,
                 stop_deadline_s=stop_deadline_s,
                 on_progress=on_progress,
-                on_wait=waiting,
                 observer=observer,
                 health=health,
             )
