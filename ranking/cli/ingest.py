@@ -24,7 +24,6 @@ dlq_app = typer.Typer(no_args_is_help=True, help="Messages that could not be use
 app.add_typer(dlq_app, name="dlq")
 
 
-
 class WhenScoringFails(StrEnum):
     """What becomes of items while Triton is gone."""
 
@@ -101,13 +100,15 @@ def ingest_stream(
             "--from",
             metavar="URL",
             envvar="RANK_BROKER_URL",
-            help="redis://, nats:// or amqp:// to read a Redis stream, a JetStream subject or a RabbitMQ queue "
+            help="redis://, nats:// or amqp://: read the Redis stream, JetStream subject or RabbitMQ queue "
             "of the topic's name. Default: Kafka.",
         ),
     ] = None,
     when_scoring_fails: Annotated[
         WhenScoringFails,
-        typer.Option(help="wait for Triton, or let items go on without image_score_version for the backfill."),
+        typer.Option(
+            help="wait for Triton, or let items go on without image_score_version for the backfill."
+        ),
     ] = WhenScoringFails.wait,
     give_up_s: Annotated[
         float, typer.Option(min=0.0, help="With index-unscored: seconds to wait for Triton before that.")
@@ -116,7 +117,7 @@ def ingest_stream(
         bool,
         typer.Option(
             "--recheck-photos",
-            help="Read a photo again although its address is the same; it is scored only if its bytes differ.",
+            help="Read a photo although its address is the same; it is scored only if its bytes differ.",
         ),
     ] = False,
     rescore: Annotated[
@@ -134,7 +135,9 @@ def ingest_stream(
     metrics_host: Annotated[
         str, typer.Option(help="Address that the metrics are served on; 0.0.0.0 for all.")
     ] = "127.0.0.1",
-    log_format: Annotated[LogFormat, typer.Option(help="Notes on stderr as text or as JSON lines.")] = LogFormat.text,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Notes on stderr as text or as JSON lines.")
+    ] = LogFormat.text,
     format: FormatOption = Format.table,
 ) -> None:
     """Consume item messages: score their photos, write them to the index. Ctrl-C ends it cleanly.
@@ -293,9 +296,7 @@ def dlq_list(
 
 @dlq_app.command("replay")
 def dlq_replay(
-    stage: Annotated[
-        DeadLetterStage | None, typer.Option(help="Only letters of this stage.")
-    ] = None,
+    stage: Annotated[DeadLetterStage | None, typer.Option(help="Only letters of this stage.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only letters whose reason has this in it.")] = None,
     item: Annotated[str | None, typer.Option(help="Only letters of this item.")] = None,
     max_replays: Annotated[
@@ -308,8 +309,8 @@ def dlq_replay(
 ) -> None:
     """Put the original messages of dead letters back on their topic, for `ingest stream` to try again.
 
-    Reads what is there when it starts, so a message that fails again comes back as one new letter. The letters
-    stay: `rank-cli ingest dlq drop` takes them away. An item that has changed since is not set back.
+    Reads what is there when it starts, so a message that fails again comes back as one new letter. The
+    letters stay: `rank-cli ingest dlq drop` takes them away. An item that has changed since is not set back.
 
     Example: rank-cli ingest dlq replay --stage photo --reason timed --dry-run
     """

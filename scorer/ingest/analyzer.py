@@ -24,7 +24,6 @@ from scorer.ingest.records import DeadLetter, Record, Stage
 from scorer.provenance import more_suspicious
 from scorer.serving.client import BadScoresError, Scored
 
-
 ITEM_FIELDS: Final = (  # that a message may leave out: a newer message without one empties it
     fields.TITLE,
     fields.DESCRIPTION,

@@ -1,9 +1,9 @@
 """The consumer for brokers other than Kafka: the same analyzer, feeder and dead letters behind another door.
 
-Messages are taken in batches by size and time; each is acknowledged by itself once its batch is in the index, or
-in the dead letters, which go to `{topic}.dlq` on the same broker. A message that was not acknowledged (the
-process died, an engine refused) is delivered again, and the versions of the documents make that harmless.
-Back-pressure: no more messages are taken than two batches more than are at work.
+Messages are taken in batches by size and time; each is acknowledged by itself once its batch is in the
+index, or in the dead letters, which go to `{topic}.dlq` on the same broker. A message that was not
+acknowledged (the process died, an engine refused) is delivered again, and the versions of the documents
+make that harmless. Back-pressure: no more messages are taken than two batches more than are at work.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class BrokerDeadLetters:
             except RankError:
                 raise
             except Exception as e:
-                raise ServerError(self._door.name, f"a dead letter was not taken: {e or type(e).__name__}") from e
+                raise ServerError(
+                    self._door.name, f"a dead letter was not taken: {e or type(e).__name__}"
+                ) from e
             n += 1
         return n
 

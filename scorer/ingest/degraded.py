@@ -1,4 +1,4 @@
-"""Giving the scorer up for a while, where that was chosen, so that items are searchable unscored meanwhile."""
+"""Giving the scorer up for a while, where that was chosen, so that items are searchable meanwhile."""
 
 from __future__ import annotations
 

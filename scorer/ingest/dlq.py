@@ -1,8 +1,8 @@
 """Dead letters put back on their topic, or dropped.
 
-A replay reads what is in the dead letter topic at its start, no further: a message that fails again comes back as
-one new dead letter and is not replayed a second time by the same run. Its `replays` header counts how often it
-was put back, and `max_replays` leaves alone what has failed that often.
+A replay reads what is in the dead letter topic at its start, no further: a message that fails again comes
+back as one new dead letter and is not replayed a second time by the same run. Its `replays` header counts
+how often it was put back, and `max_replays` leaves alone what has failed that often.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def replay(
         if producer is None:
             continue
         key = _key(letter)
-        headers = {REPLAYS: str(int(letter.get("replays", 0)) + 1).encode()}
+        headers: dict[str, str | bytes | None] = {REPLAYS: str(int(letter.get("replays", 0)) + 1).encode()}
         while True:
             try:
                 producer.produce(topic, original, key, headers=headers, on_delivery=delivered)
@@ -230,12 +230,12 @@ def _ends(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
     try:
         metadata = consumer.list_topics(topic, timeout=15).topics[topic]
         partitions = [] if metadata.error else sorted(metadata.partitions)
-        return {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=15) for p in partitions
-        }
+        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=15) for p in partitions}
     except KafkaException as e:
         raise ServerError(
-            ENGINE, f"the topic {topic!r} cannot be read ({e.args[0].str()})", hint="run `rank-cli stack status`"
+            ENGINE,
+            f"the topic {topic!r} cannot be read ({e.args[0].str()})",
+            hint="run `rank-cli stack status`",
         ) from e
     finally:
         consumer.close()

@@ -1,14 +1,15 @@
 """Redis Streams, NATS JetStream and RabbitMQ, each as a door that messages come in by, through FastStream.
 
-A door is told what to do with a message and does not acknowledge it by itself: `ack` is called once the message is
-in the index or in the dead letters. All three deliver at least once. What cannot keep that (Redis lists and
-pub/sub, NATS without JetStream) is refused.
+A door is told what to do with a message and does not acknowledge it by itself: `ack` is called once the
+message is in the index or in the dead letters. All three deliver at least once. What cannot keep that
+(Redis lists and pub/sub, NATS without JetStream) is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -74,7 +75,7 @@ class Door(ABC):
     async def publish(self, name: str, value: bytes, headers: dict[str, str]) -> None:
         """Write one message; it is safe once this returns."""
 
-    async def keep(self, _deliveries: Sequence[Delivery]) -> None:
+    async def keep(self, _deliveries: Sequence[Delivery]) -> None:  # noqa: B027  (RabbitMQ needs none)
         """Say that these are still worked on."""
 
     @abstractmethod
@@ -85,8 +86,8 @@ class Door(ABC):
 class RedisDoor(Door):
     """A Redis stream with a consumer group.
 
-    A message is an entry with the JSON in its field `data` (`XADD items * data '{"item_id": ...}'`), or one that
-    FastStream wrote. Entries that a dead consumer had taken are claimed after `AGAIN_S`.
+    A message is an entry with the JSON in its field `data` (`XADD items * data '{"item_id": ...}'`), or one
+    that FastStream wrote. Entries that a dead consumer had taken are claimed after `AGAIN_S`.
     """
 
     name = "Redis"
@@ -103,8 +104,8 @@ class RedisDoor(Door):
             kind = (await self._redis.type(self.topic)).decode()
             if kind not in ("none", "stream"):
                 raise InputError(
-                    f"{self.topic!r} in Redis is a {kind}; only streams are read, since a {kind} loses what a "
-                    "consumer had taken when it dies"
+                    f"{self.topic!r} in Redis is a {kind}; only streams are read, since a {kind} loses "
+                    "what a consumer had taken when it dies"
                 )
             with contextlib.suppress(ResponseError):  # BUSYGROUP: it is there
                 await self._redis.xgroup_create(self.topic, self.group, id="0", mkstream=True)
@@ -164,7 +165,7 @@ class RedisDoor(Door):
         with contextlib.suppress(Exception):
             await self._broker.stop()
         with contextlib.suppress(Exception):
-            mine = [c for c in await self._redis.xinfo_consumers(self.topic, self.group)]
+            mine = await self._redis.xinfo_consumers(self.topic, self.group)
             if any(c["name"].decode() == self._consumer and c["pending"] == 0 for c in mine):
                 await self._redis.xgroup_delconsumer(self.topic, self.group, self._consumer)
         await self._redis.aclose()
@@ -311,9 +312,9 @@ class RabbitDoor(Door):
             )
             await take(Delivery(record, message.ack, _on_close, id=raw))
 
-        self._broker.subscriber(
-            self._queues[self.topic], decoder=_as_it_is, ack_policy=AckPolicy.MANUAL
-        )(handle)
+        self._broker.subscriber(self._queues[self.topic], decoder=_as_it_is, ack_policy=AckPolicy.MANUAL)(
+            handle
+        )
         await self._broker.start()
 
     async def publish(self, name: str, value: bytes, headers: dict[str, str]) -> None:
@@ -349,9 +350,12 @@ def door(url: str, *, topic: str, group: str, at_once: int) -> Door:
     kind = urlsplit(url).scheme.lower()
     if kind not in _DOORS:
         raise InputError(
-            f"{without_login(url)!r} is no broker that can be read: give redis://, nats:// or amqp://, or leave "
-            "the address out for Kafka"
+            f"{without_login(url)!r} is no broker that can be read: give redis://, nats:// or amqp://, or "
+            "leave the address out for Kafka"
         )
+    for name in ("aio_pika", "aiormq", "nats", "faststream"):  # they say each lost connection, and reconnect
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
     try:
         import faststream  # noqa: F401
     except ImportError as e:
@@ -361,7 +365,7 @@ def door(url: str, *, topic: str, group: str, at_once: int) -> Door:
 
 
 async def _on_close() -> None:
-    """Nothing to say: what is not acknowledged is delivered again once the connection is closed, or claimed."""
+    """Nothing to say: what is not acknowledged is delivered again once the connection is closed."""
 
 
 async def _parse_entry(message: Any, parse: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -372,7 +376,7 @@ async def _parse_entry(message: Any, parse: Callable[[Any], Awaitable[Any]]) -> 
 
 
 async def _as_it_is(message: Any) -> Any:
-    """Instead of FastStream's decoder: bytes are parsed by the analyzer, which keeps poison in the dead letters."""
+    """Instead of FastStream's decoder: the analyzer parses, and poison goes to the dead letters."""
     return message
 
 

@@ -1,12 +1,13 @@
 """Writes documents to Elasticsearch so that each ends at its newest version, whatever fails on the way.
 
-Each is merged by the stored script `rank-item-update-v1`: what arrives twice changes nothing, what arrives late
-(by `updated_at`) is stale, and what others wrote beside it (attributes, embeddings, a newer score) stays. On a
-cluster without that script a document is replaced whole under `version_type: external_gte`, which is as safe
-against older messages but not against losing what others wrote.
+Each is merged by the stored script `rank-item-update-v1`: what arrives twice changes nothing, what arrives
+late (by `updated_at`) is stale, and what others wrote beside it (attributes, embeddings, a newer score)
+stays. On a cluster without that script a document is replaced whole under `version_type: external_gte`,
+which is as safe against older messages but not against losing what others wrote.
 
-What may pass (429, 503, a lost connection) is tried again with jittered backoff for as long as the caller waits,
-and `Pace` lets less through in the meantime; what will not is reported item by item with the server's reason.
+What may pass (429, 503, a lost connection) is tried again with jittered backoff for as long as the caller
+waits, and `Pace` lets less through in the meantime; what will not is reported item by item with the
+server's reason.
 """
 
 from __future__ import annotations
@@ -130,7 +131,9 @@ class Feeder:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.pace.max_requests, thread_name_prefix="bulk")
         here = [contextvars.copy_context() for _ in chunks]  # spans of the caller hold in the threads
-        work = [self._pool.submit(c.run, self._write_chunk, chunk) for c, chunk in zip(here, chunks, strict=True)]
+        work = [
+            self._pool.submit(c.run, self._write_chunk, chunk) for c, chunk in zip(here, chunks, strict=True)
+        ]
         for one in work:
             result.add(one.result())
         return result
@@ -208,9 +211,7 @@ class Feeder:
                 return again + rest, why
         return [], ""
 
-    def _send(
-        self, documents: Sequence[Document], result: FeedResult
-    ) -> tuple[list[Document], str, bool]:
+    def _send(self, documents: Sequence[Document], result: FeedResult) -> tuple[list[Document], str, bool]:
         """One bulk request; the documents to send again, why, and whether for lack of room."""
         try:
             if self._merges is None:

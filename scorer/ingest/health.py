@@ -51,7 +51,9 @@ class Health:
         """Whether the loop turns, and a word on it."""
         with self._lock:
             silent = self._clock() - self._last_beat
-        return (True, "alive") if silent < SILENT_S else (False, f"the loop has stood still for {silent:.0f} s")
+        return (
+            (True, "alive") if silent < SILENT_S else (False, f"the loop has stood still for {silent:.0f} s")
+        )
 
     def ready(self) -> tuple[bool, str]:
         """Whether messages are worked on, and why not."""

@@ -1,7 +1,8 @@
 """What the ingest says on stderr: sentences for people, or one JSON object a line for a log collector.
 
-A JSON line has `at` (ISO 8601, UTC), `level`, `event` and `message`; what belongs to the event stands beside them,
-and `trace_id` and `span_id` where a span is open. Items' texts are never logged, nor are addresses' logins.
+A JSON line has `at` (ISO 8601, UTC), `level`, `event` and `message`; what belongs to the event stands
+beside them, and `trace_id` and `span_id` where a span is open. Items' texts are never logged, nor are
+addresses' logins.
 """
 
 from __future__ import annotations

@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 from ranking.errors import InputError
 from scorer.ingest.health import Health
@@ -99,7 +106,7 @@ def serving(metrics: Metrics, health: Health, port: int, host: str = "127.0.0.1"
     """
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  (the library's name)
+        def do_GET(self) -> None:
             kind = "text/plain; charset=utf-8"
             match self.path.partition("?")[0]:
                 case "/metrics":

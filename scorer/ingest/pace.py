@@ -1,9 +1,10 @@
 """How much is written at a time: additive increase, multiplicative decrease (AIMD), as TCP does it.
 
-Two things are let through: bulk requests at a time, and documents in one. A request that is pushed back (429,
-503, no answer in time) halves both (the second from what it held), once for all requests under way; each one that is taken adds
-1/requests to the first and a sixteenth of the largest size to the second, so that a full round of good answers
-adds one request. It begins at the most, since a cluster that has room is the usual case.
+Two things are let through: bulk requests at a time, and documents in one. A request that is pushed back
+(429, 503, no answer in time) halves both (the second from what it held), once for all requests under way;
+each one that is taken adds 1/requests to the first and a sixteenth of the largest size to the second, so
+that a full round of good answers adds one request. It begins at the most, since a cluster that has room is
+the usual case.
 
 Source: Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance", 1989.
 """

@@ -1,8 +1,9 @@
 """The same photo is not scored twice: by its hash and the version of the model.
 
-Two places know a photo's score. The item in the index does (`image_hash`, `image_score_version`), so a change of
-the price alone needs no photo at all; it is asked with one multi-get for each batch. And the process does, for
-the photos that it saw last, so that one photo under two addresses or on two items is scored once.
+Two places know a photo's score. The item in the index does (`image_hash`, `image_score_version`), so a
+change of the price alone needs no photo at all; it is asked with one multi-get for each batch. And the
+process does, for the photos that it saw last, so that one photo under two addresses or on two items is
+scored once.
 """
 
 from __future__ import annotations
@@ -163,8 +164,7 @@ class PhotoMemory:
 
 def _known(source: Mapping[str, Any]) -> KnownScore | None:
     score, version, at = (
-        source.get(name)
-        for name in (fields.IMAGE_SCORE, fields.IMAGE_SCORE_VERSION, fields.IMAGE_SCORED_AT)
+        source.get(name) for name in (fields.IMAGE_SCORE, fields.IMAGE_SCORE_VERSION, fields.IMAGE_SCORED_AT)
     )
     if not isinstance(score, int | float) or not isinstance(version, str) or not isinstance(at, str | int):
         return None

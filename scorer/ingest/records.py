@@ -40,7 +40,7 @@ class DeadLetter:
     item_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As it travels. `original` is text where it is UTF-8, else `original_base64`; a tombstone has neither."""
+        """As it travels. `original` is text, or `original_base64` where it is not UTF-8."""
         value = self.record.value or b""
         try:
             original: Mapping[str, str] = {"original": value.decode()}

@@ -56,7 +56,7 @@ class Stream:
         batch: records taken at a time.
         in_flight: batches worked on at a time, so that photos load while others are scored.
         stop: set it to finish what was read, commit and return.
-        stop_deadline_s: how long that may take; what is not finished by then is delivered again. None: no limit.
+        stop_deadline_s: how long that may take; what is not finished then is delivered again.
         observer: told of batches and of what waits.
         health: told that this loop turns.
     """
@@ -226,7 +226,7 @@ class Stream:
         return time.monotonic() >= self._give_up_at
 
     def _tell_lag(self) -> None:
-        """Records behind what is finished, by partition, as far as the brokers have said without being asked."""
+        """Records behind what is finished, by partition, as the brokers last said without being asked."""
         from confluent_kafka import KafkaException, TopicPartition
 
         lag = {}

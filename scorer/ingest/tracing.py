@@ -1,9 +1,9 @@
 """OpenTelemetry spans of the ingest, from the message to its item in a bulk request.
 
-A message with a `traceparent` header goes on in its producer's trace: its span is a child of the header's, lasts
-until its document is in the index, and links to the span of the batch it was worked on in, which has one child
-for each stage. Only the API is used here: without an SDK that was set up (`opentelemetry-instrument rank-cli
-ingest stream`) the spans go nowhere and cost next to nothing.
+A message with a `traceparent` header goes on in its producer's trace: its span is a child of the header's,
+lasts until its document is in the index, and links to the span of the batch it was worked on in, which has
+one child for each stage. Only the API is used here: without an SDK that was set up
+(`opentelemetry-instrument rank-cli ingest stream`) the spans go nowhere and cost next to nothing.
 
 Source of the names: OpenTelemetry semantic conventions, "Messaging spans".
 """

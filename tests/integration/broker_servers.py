@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.integration.conftest import missing
 
@@ -35,6 +38,10 @@ class Server:
         self.kind = kind
         self.port = free_port()
         self.url = f"{kind}://127.0.0.1:{self.port}"
+        self._environment: dict[str, str] = {}
+        if kind == "amqp":
+            self._rabbit(folder)
+            return
         program = binary(f"{kind}-server")
         self._command = {
             "redis": [
@@ -45,11 +52,37 @@ class Server:
         }[kind]
         self.start()
 
+    def _rabbit(self, folder: Path) -> None:
+        program = binary("rabbitmq-server", needed=False)
+        if not program:  # CI has Redis and NATS; this one starts slowly
+            pytest.skip("no rabbitmq-server; run `apt-get install rabbitmq-server`")
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        inner = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the other changes to a user of its own
+        self._command = [str(inner if inner.exists() else program)]
+        self._environment = {
+            "HOME": str(folder),
+            "RABBITMQ_NODENAME": f"rank{self.port}@localhost",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder),
+            "RABBITMQ_LOG_BASE": str(folder),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self.start()
+
     def start(self) -> None:
         self.process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **self._environment},
+            start_new_session=True,
         )
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -60,8 +93,13 @@ class Server:
                 time.sleep(0.05)
 
     def kill(self) -> None:
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def end(self) -> None:
+        self.kill()
+        if "ERL_EPMD_PORT" in self._environment:
+            subprocess.run(["epmd", "-kill"], env={**os.environ, **self._environment}, capture_output=True)
 
 
 @contextmanager
@@ -70,4 +108,4 @@ def server(kind: str, folder: Path) -> Iterator[Server]:
     try:
         yield one
     finally:
-        one.kill()
+        one.end()

@@ -252,7 +252,7 @@ def test_a_storm_of_429_makes_requests_smaller_and_quiet_makes_them_larger_again
     assert (feeder.pace.requests, feeder.pace.docs) == (4, 256)
     result = feeder.write(documents(*ids))
     sizes = [len(bulk) for bulk in server.bulks]
-    # 256 refused whole -> 128, half of them refused -> 64 = half of the 128; then a sixteenth of 256 more each time
+    # 256 refused whole -> 128, of which half refused -> 64; then a sixteenth of 256 more each time
     assert sizes == [256, 128, 64, 80, 48]
     assert (feeder.pace.requests, feeder.pace.docs) == (2, 112)  # 4 -> 2 -> 1, then +1/1, +1/2, ...
     assert sorted(int(d.item_id) for d in result.written) == list(range(256))  # each once
