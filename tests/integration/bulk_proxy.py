@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+JSON = {"Content-Type": "application/json", "X-Elastic-Product": "Elasticsearch"}
+
+
 @contextmanager
 def pushing_back(host: str, port: int, refuse: Callable[[int], bool]) -> Iterator[tuple[str, list[int]]]:
     """Address of the proxy, and how many bytes each bulk request had that went through.
 
-    `refuse` is asked with the number of each bulk request, from 1 on: True answers 429, as a full write queue does.
+    `refuse` is asked with the number of each bulk request, from 1 on: True answers 429, as a full queue does.
     """
     passed: list[int] = []
     lock = threading.Lock()
@@ -31,7 +34,7 @@ def pushing_back(host: str, port: int, refuse: Callable[[int], bool]) -> Iterato
                     number = asked
                 if refuse(number):
                     reason = b'{"error": {"type": "es_rejected_execution_exception", "reason": "queue full"}}'
-                    self.answer(429, reason, {"X-Elastic-Product": "Elasticsearch"})
+                    self.answer(429, reason, JSON)
                     return
                 passed.append(len(body))
             inside = http.client.HTTPConnection(host, port, timeout=30)
@@ -46,7 +49,6 @@ def pushing_back(host: str, port: int, refuse: Callable[[int], bool]) -> Iterato
             inside.close()
 
         def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-            headers = {"Content-Type": "application/json", **headers}
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -55,7 +57,7 @@ def pushing_back(host: str, port: int, refuse: Callable[[int], bool]) -> Iterato
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = handle_one
+        do_GET = do_HEAD = do_POST = do_PUT = handle_one  # noqa: N815  (the library's names)
 
         def log_message(self, *_args: object) -> None:
             pass

@@ -69,6 +69,7 @@ MAPPING = {
         "image_score": {"type": "float"},
         "image_score_version": {"type": "keyword"},
         "image_scored_at": {"type": "date"},
+        "ingested_at": {"type": "date"},
         "ai_generated": {"properties": {"probability": {"type": "float"}, "source": {"type": "keyword"}}},
     },
 }
@@ -467,10 +468,11 @@ def test_a_photo_with_many_faces_is_scored_alike(stream, es, index, topic, kafka
 @pytest.fixture
 def family(es, prefix):
     """An index as the templates make it, into which items are merged by the stored script."""
-    wanted = desired_state(prefix)
+    name = f"{prefix}-family"
+    wanted = desired_state(name)
     apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
-    ensure_index(es, prefix)
-    return prefix
+    ensure_index(es, name)
+    return name
 
 
 def inferences(triton):
