@@ -232,7 +232,7 @@ def _leave_now() -> None:
     """End the process without waiting for threads that are still at an engine that does not answer."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if any(thread.name.startswith("ingest") for thread in threading.enumerate()):
+    if any(thread.name.startswith(("ingest", "photos", "bulk")) for thread in threading.enumerate()):
         os._exit(0)
 
 

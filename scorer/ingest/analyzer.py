@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -191,7 +192,7 @@ class Analyzer:
                 self._reuse(document, known, result)
             else:
                 started = self._loader.submit_unless(  # type: ignore[union-attr]
-                    url, lambda digest, known=known: self._memory.of_photo(digest, known) is not None
+                    url, partial(self._is_known, held=known)
                 )
                 loading.append((document, message, started, known))
         return loading
@@ -231,6 +232,9 @@ class Analyzer:
                 batch = []
         if batch:
             yield batch
+
+    def _is_known(self, digest: str, *, held: KnownScore | None) -> bool:
+        return self._known(digest, held) is not None
 
     def _known(self, digest: str | None, held: KnownScore | None) -> KnownScore | None:
         if self._memory is None or digest is None:

@@ -28,6 +28,7 @@ AGAIN_S: Final = 60.0  # what is not acknowledged for so long is delivered to so
 KEEP_S: Final = 20.0  # how often it is said that a message is still worked on
 _CONNECT_S: Final = 10.0
 _LATER_S: Final = 1.0  # until NATS delivers again what was put back
+_NO_LOGGER: Final[Any] = None  # FastStream's own is switched off: the analyzer's and our errors say it
 _CLOSE_S: Final = 3.0  # for the last acknowledgements
 
 
@@ -101,7 +102,8 @@ class RedisDoor(Door):
         self._consumer = f"{socket.gethostname()}-{os.getpid()}"
         self._redis: Any = Redis.from_url(self.url)
         try:
-            kind = (await self._redis.type(self.topic)).decode()
+            found: Any = await self._redis.type(self.topic)
+            kind = found.decode()
             if kind not in ("none", "stream"):
                 raise InputError(
                     f"{self.topic!r} in Redis is a {kind}; only streams are read, since a {kind} loses "
@@ -111,7 +113,7 @@ class RedisDoor(Door):
                 await self._redis.xgroup_create(self.topic, self.group, id="0", mkstream=True)
         except (RedisError, OSError) as e:
             raise _unreachable(self, e) from e
-        self._broker = RedisBroker(self.url, apply_types=False, logger=None, graceful_timeout=_CLOSE_S)
+        self._broker = RedisBroker(self.url, apply_types=False, logger=_NO_LOGGER, graceful_timeout=_CLOSE_S)
 
     async def listen(self, take: Take) -> None:
         """New entries, and those that another consumer has left behind."""
@@ -185,7 +187,7 @@ class NatsDoor(Door):
         self._broker = NatsBroker(
             self.url,
             apply_types=False,
-            logger=None,
+            logger=_NO_LOGGER,
             graceful_timeout=_CLOSE_S,
             max_reconnect_attempts=-1,
             connect_timeout=int(_CONNECT_S),
@@ -285,7 +287,7 @@ class RabbitDoor(Door):
         self._broker = RabbitBroker(
             self.url,
             apply_types=False,
-            logger=None,
+            logger=_NO_LOGGER,
             graceful_timeout=_CLOSE_S,
             default_channel=Channel(prefetch_count=self.at_once),
         )

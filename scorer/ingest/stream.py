@@ -290,8 +290,13 @@ def _record(message: Message) -> Record:
         partition=message.partition() or 0,
         offset=message.offset() or 0,
         timestamp_ms=timestamp_ms if kind else None,
-        headers=tuple((name, value) for name, value in message.headers() or () if value is not None),
+        headers=_headers(message),
     )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    found: Any = message.headers() or ()  # a list of pairs when it was consumed
+    return tuple((name, value) for name, value in found if value is not None)
 
 
 def _position(message: Message) -> TopicPartition:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-
 JSON = {"Content-Type": "application/json", "X-Elastic-Product": "Elasticsearch"}
 
 

@@ -546,7 +546,7 @@ def test_a_429_storm_slows_the_stream_and_loses_nothing(stream, es, family, topi
     node = next(iter(es.transport.node_pool.all()))
     publish((item(k) for k in range(300)), kafka_bootstrap, topic=topic)
     metrics, waits = Metrics(), []
-    with pushing_back(node.config.host, node.config.port, lambda n: n < 40 and n % 3 != 0) as (url, passed):
+    with pushing_back(node.config.host, node.config.port, lambda n: n < 9 and n % 3 != 0) as (url, passed):
         behind = Elasticsearch(url, request_timeout=10)
         summary = stream(index=family, es=behind, batch=100, observer=metrics, on_wait=waits.append)
         behind.close()

@@ -153,7 +153,7 @@ doors.AGAIN_S, doors.KEEP_S = 2.0, 0.5
 from pathlib import Path
 class Broker: url = sys.argv[1]
 root = Path(sys.argv[4])
-t.consume(Broker, sys.argv[2], connect(), sys.argv[3], root, scorer=t.Scorer(0.05), stop_after_idle_s=6)
+t.consume(Broker, sys.argv[2], connect(), sys.argv[3], root, scorer=t.Scorer(0.05), stop_after_idle_s=5)
 """
 
 

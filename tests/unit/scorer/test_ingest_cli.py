@@ -26,7 +26,10 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-@pytest.mark.parametrize("command", [["stream"], ["publish"], ["dlq", "list"], ["dlq", "replay"], ["dlq", "drop"]])
+COMMANDS = (["stream"], ["publish"], ["dlq", "list"], ["dlq", "replay"], ["dlq", "drop"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_an_example_to_paste(command):
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -87,7 +90,8 @@ def test_what_the_operator_chose_reaches_the_stream(monkeypatch):
 
     monkeypatch.setattr(ingest, "run_stream", fake)
     choice = ["--when-scoring-fails", "index-unscored", "--give-up-s", "4", "--recheck-photos"]
-    result = run("stream", *choice, "--from", "nats://n:4222", "--stop-deadline-s", "9", "--log-format", "json")
+    choice += ["--from", "nats://n:4222", "--stop-deadline-s", "9", "--log-format", "json"]
+    result = run("stream", *choice)
     assert result.exit_code == 0
     assert (asked["when_scoring_fails"], asked["give_up_s"]) == ("index-unscored", 4)
     assert (asked["trust_urls"], asked["reuse_scores"]) == (False, True)
