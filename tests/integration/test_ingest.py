@@ -274,7 +274,7 @@ def test_triton_killed_in_the_middle_costs_no_score(stream, triton, es, index, t
 
     starter = threading.Thread(target=start_again)
     starter.start()
-    summary = stream(batch=20, score_batch=8, on_progress=kill_once, on_wait=waits.append)
+    summary = stream(batch=20, score_batch=8, reuse_scores=False, on_progress=kill_once, on_wait=waits.append)
     starter.join()
     assert killed.is_set()
     assert any("Triton" in wait for wait in waits)

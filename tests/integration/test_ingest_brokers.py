@@ -178,7 +178,7 @@ def until(condition, seconds, process):
 
 
 def test_a_consumer_that_is_killed_leaves_the_rest_to_the_next(broker, topic, es, index, root):
-    n = 400
+    n = 240
     publish_to(broker.url, [item(k) for k in range(n)], topic=topic)
     first = start_consumer(broker, topic, index, root)
     until(lambda: len(documents(es, index)) > 0, 60, first)
@@ -193,7 +193,7 @@ def test_a_consumer_that_is_killed_leaves_the_rest_to_the_next(broker, topic, es
 
 
 def test_a_broker_that_is_killed_and_comes_back_costs_no_item(broker, topic, es, index, root):
-    n = 300
+    n = 200
     publish_to(broker.url, [item(k) for k in range(n)], topic=topic)
     consumer = start_consumer(broker, topic, index, root)
     until(lambda: len(documents(es, index)) > 0, 60, consumer)
