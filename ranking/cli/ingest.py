@@ -180,7 +180,7 @@ def ingest_stream(
 
             observers.append(Tracing((source or "kafka").partition(":")[0]))
         stop = stack.enter_context(stop_on_signals())
-        advance = stack.enter_context(out.progress("messages"))
+        advance = _nothing if log_format is LogFormat.json else stack.enter_context(out.progress("messages"))
         seen = 0
 
         def progress(summary: IngestSummary) -> None:
@@ -222,10 +222,15 @@ def ingest_stream(
         words = f"{summary.awaiting_score} items went on unscored; `rank-cli ingest backfill` scores them"
         log.say("awaiting_score", words, n=summary.awaiting_score)
     if summary.dead_letters:
-        words = f"{summary.dead_letters} dead letters; see `rank-cli ingest dlq list --topic {topic}`"
+        where = f"`rank-cli ingest dlq list --topic {topic}`" if source is None else f"{topic}.dlq there"
+        words = f"{summary.dead_letters} dead letters; see {where}"
         log.say("dead_letters", words, n=summary.dead_letters)
     if summary.interrupted:
         _leave_now()
+
+
+def _nothing(_n: int) -> None:
+    """No progress bar between JSON lines."""
 
 
 def _leave_now() -> None:

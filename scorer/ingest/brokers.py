@@ -182,10 +182,8 @@ class _Loop:
 
 
 def run_broker(
-    url: str,
+    at: Door,
     *,
-    topic: str,
-    group: str,
     analyzer: Analyzer,
     feeder: Feeder,
     batch: int = 64,
@@ -200,10 +198,9 @@ def run_broker(
     """Consume item messages from Redis, NATS or RabbitMQ until stopped or idle; `run_stream` says the rest.
 
     Raises:
-        InputError: an address of another kind, or a Redis key that is no stream.
+        InputError: a Redis key that is no stream.
         ServerError: the broker is not there, or an engine refuses for good.
     """
-    at = door(url, topic=topic, group=group, at_once=batch * (in_flight + 1))
     stop, health = stop or threading.Event(), health or Health()
     began = time.monotonic()
 

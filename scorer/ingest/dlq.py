@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ranking.errors import InputError, ServerError
-from ranking.kafka import ENGINE, open_consumer, open_producer
+from ranking.kafka import ENGINE, open_admin, open_consumer, open_producer
 from scorer.ingest.records import REPLAYS
 
 _READER: Final = "rank-dlq-reader"  # never commits
@@ -146,7 +146,6 @@ def drop(
         ServerError: no broker answers, or it refuses.
     """
     from confluent_kafka import KafkaException, TopicPartition
-    from confluent_kafka.admin import AdminClient
 
     ends = _ends(bootstrap, dlq_topic)
     for partition, offset in (through or {}).items():
@@ -163,7 +162,7 @@ def drop(
     n = sum(end - ends[partition][0] for partition, end in wanted.items())
     if dry_run or not n:
         return n
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = open_admin(bootstrap)
     try:
         asked = admin.delete_records([TopicPartition(dlq_topic, p, end) for p, end in wanted.items()])
         for made in asked.values():

@@ -190,6 +190,11 @@ def run_stream(
 
     if broker_url is None:
         bootstrap = bootstrap_of(kafka_bootstrap, settings)
+    else:
+        from scorer.ingest.brokers import run_broker
+        from scorer.ingest.doors import door
+
+        at = door(broker_url, topic=topic, group=group, at_once=batch * (in_flight + 1))
     tools = open_tools(
         settings,
         photos=photos,
@@ -211,12 +216,8 @@ def run_stream(
     )
     try:
         if broker_url is not None:
-            from scorer.ingest.brokers import run_broker
-
             return run_broker(
-                broker_url,
-                topic=topic,
-                group=group,
+                at,
                 analyzer=tools.analyzer,
                 feeder=tools.feeder,
                 batch=batch,

@@ -21,6 +21,7 @@ from ranking.errors import InputError, ServerError
 from scorer.ingest import PhotoSource
 from scorer.ingest.analyzer import Analyzer
 from scorer.ingest.brokers import publish_to, run_broker
+from scorer.ingest.doors import door
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.photos import PhotoLoader
 from scorer.serving import Scored
@@ -79,9 +80,7 @@ def consume(broker, topic, es, index, root, *, scorer=None, **options):
     loader = PhotoLoader.for_size(PhotoSource(root=root), 32)
     try:
         return run_broker(
-            broker.url,
-            topic=topic,
-            group="g",
+            door(broker.url, topic=topic, group="g", at_once=48),
             analyzer=Analyzer(scorer or Scorer(), loader),
             feeder=Feeder(es, index),
             **{"batch": 16, "stop_after_idle_s": 1.5, **options},

@@ -112,3 +112,10 @@ def test_a_port_that_cannot_be_had_is_found_before_anything_is_read(monkeypatch)
     result = run("stream", "--metrics-port", "0", "--metrics-host", "203.0.113.1")  # of nobody
     assert isinstance(result.exception, InputError)
     assert "203.0.113.1:0" in str(result.exception)
+
+
+def test_a_broker_of_another_kind_is_refused_before_an_engine_is_asked():
+    result = run("stream", "--from", "http://user:secret@example.org")
+    assert isinstance(result.exception, InputError)
+    assert "redis://, nats:// or amqp://" in str(result.exception)
+    assert "secret" not in str(result.exception)
