@@ -99,7 +99,12 @@ class Server:
     def end(self) -> None:
         self.kill()
         if "ERL_EPMD_PORT" in self._environment:
-            subprocess.run(["epmd", "-kill"], env={**os.environ, **self._environment}, capture_output=True)
+            until = time.monotonic() + 5
+            while time.monotonic() < until:  # refused until it has seen that its node is gone
+                here = {**os.environ, **self._environment}
+                if b"Killed" in subprocess.run(["epmd", "-kill"], env=here, capture_output=True).stdout:
+                    return
+                time.sleep(0.2)
 
 
 @contextmanager
