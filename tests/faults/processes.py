@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class Engines:
 class Publisher:
     """Sends messages at a pace in a thread, again and again where the brokers are gone."""
 
-    def __init__(self, bootstrap: str, topic: str, messages: Sequence[Message], per_s: float) -> None:
+    def __init__(self, bootstrap: str, topic: str, messages: Iterable[Message], per_s: float) -> None:
         ensure_topics(bootstrap, {topic: PARTITIONS})
         self.confirmed = 0
         self.refused: list[str] = []
@@ -130,7 +130,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._send, args=(topic, messages, per_s), daemon=True)
         self._thread.start()
 
-    def _send(self, topic: str, messages: Sequence[Message], per_s: float) -> None:
+    def _send(self, topic: str, messages: Iterable[Message], per_s: float) -> None:
         began = time.monotonic()
         for n, message in enumerate(messages):
             while (early := began + n / per_s - time.monotonic()) > 0:

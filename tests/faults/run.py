@@ -80,8 +80,8 @@ class Run:
         self.es = ground.es
         self._ground = ground
         self._folder = folder
-        self._bootstrap = self.engines.addresses["kafka"]
-        self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
+        self.bootstrap = self.engines.addresses["kafka"]
+        self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
         self._fault = fault
         self._per_s = per_s
         self._committed: tuple[int, float] = (0, time.monotonic())
@@ -94,7 +94,7 @@ class Run:
         addresses = {
             "ELASTICSEARCH_URL": f"http://127.0.0.1:{self.es_door.port}",
             "TRITON_URL": f"127.0.0.1:{self.triton_door.port}",
-            "KAFKA_BOOTSTRAP": self._bootstrap,
+            "KAFKA_BOOTSTRAP": self.bootstrap,
         }
         consumer = Consumer(
             words, {**addresses, **self._fault.env, **env}, self._folder, f"consumer-{len(self.consumers)}"
@@ -143,7 +143,7 @@ class Run:
         """The whole run; its figures."""
         began = time.monotonic()
         figures = Figures(duplicates=self.work.n_duplicates, out_of_order=self.work.n_out_of_order)
-        publisher = Publisher(self._bootstrap, self.name, self.work.messages, self._per_s)
+        publisher = Publisher(self.bootstrap, self.name, self.work.messages, self._per_s)
         self.consume()
         self.wait_done(0.25)
         self._fault.inject(self)
