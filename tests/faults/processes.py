@@ -16,7 +16,7 @@ from typing import Any
 
 from ranking.kafka import PARTITIONS, ensure_topics, open_producer
 from ranking.settings import get_settings
-from stack import Options, up
+from stack import Options, process, up
 from tests.faults.messages import Message
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,7 @@ class Consumer:
         self.log = folder / f"{name}.log"
         self._out = folder / f"{name}.json"
         self.peak_rss_mb = 0.0
+        self.told_to_end = False
         with self.log.open("wb") as log, self._out.open("wb") as out:
             self._child = subprocess.Popen(
                 [*RANK_CLI, "ingest", "stream", *words, "--format", "json"],
@@ -59,11 +60,13 @@ class Consumer:
 
     def kill(self) -> None:
         """`kill -9`."""
+        self.told_to_end = True
         self._child.kill()
         self._child.wait()
 
     def stop(self, patience_s: float = 60.0) -> dict[str, Any] | None:
         """SIGTERM; its summary, or None where it did not end well."""
+        self.told_to_end = True
         self._child.send_signal(signal.SIGTERM)
         try:
             status = self._child.wait(patience_s)
@@ -105,6 +108,15 @@ class Engines:
     def kill(self, name: str) -> None:
         """`kill -9`."""
         self._signal(name, signal.SIGKILL)
+
+    def kill_model(self) -> None:
+        """`kill -9` of the process in which Triton runs the model."""
+        marked = process.marked(f"{get_settings().state_dir.resolve()}:triton")
+        stubs = [pid for pid in marked if "python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_text()]
+        if not stubs:
+            raise RuntimeError("Triton has no model process")
+        for pid in stubs:
+            os.kill(pid, signal.SIGKILL)
 
     def freeze(self, name: str) -> None:
         """SIGSTOP: it keeps its connections, and answers nothing."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -26,6 +27,8 @@ from tests.faults.doors import BulkDoor, Door
 from tests.faults.messages import Workload, make_workload
 from tests.faults.processes import Consumer, Engines, Publisher, cli_json, wait_until
 
+MAX_RESTARTS: Final = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -39,6 +42,7 @@ class Fault:
     inject: Callable[[Run], None]
     kills: Sequence[str] = ()  # engines that must be local, because they are killed or frozen
     skew: bool = False  # producers' clocks are off by an hour
+    supervised: bool = False  # a consumer that ends by itself is started again, as systemd would
     env: dict[str, str] = field(default_factory=dict)  # of the consumers
 
 
@@ -86,6 +90,7 @@ class Run:
         self._per_s = per_s
         self._committed: tuple[int, float] = (0, time.monotonic())
         self.stall_s = 0.0
+        self.restarts = 0
 
     def consume(self, **env: str) -> Consumer:
         """Start one more consumer of the group."""
@@ -126,18 +131,25 @@ class Run:
         """Wait until this share of the messages is committed.
 
         Raises:
-            RuntimeError: a consumer ended by itself.
+            RuntimeError: a consumer ended by itself that nobody starts again.
             TimeoutError: it takes too long.
         """
-        killed = {consumer.name for consumer in self.consumers if not consumer.alive}
 
         def enough() -> bool:
-            for consumer in self.consumers:
-                if not consumer.alive and consumer.name not in killed:
-                    raise RuntimeError(f"{consumer.name} ended by itself: {consumer.last_words()}")
+            self._look_after_consumers()
             return self.committed() >= share * len(self.work.messages)
 
         wait_until(enough, timeout_s, f"{share:.0%} of the messages committed ({self._committed[0]} are)")
+
+    def _look_after_consumers(self) -> None:
+        for consumer in list(self.consumers):
+            if consumer.alive or consumer.told_to_end:
+                continue
+            if not self._fault.supervised or self.restarts == MAX_RESTARTS:
+                raise RuntimeError(f"{consumer.name} ended by itself: {consumer.last_words()}")
+            consumer.told_to_end = True
+            self.restarts += 1
+            self.consume()
 
     def go(self) -> Figures:
         """The whole run; its figures."""
@@ -150,7 +162,7 @@ class Run:
         wait_until(lambda: publisher.done, 120, "everything published")
         self.wait_done()
         figures.seconds = time.monotonic() - began
-        figures.stall_s = self.stall_s
+        figures.stall_s, figures.restarts = self.stall_s, self.restarts
         for consumer in self.consumers:
             if consumer.alive and consumer.stop() is None:
                 raise RuntimeError(f"{consumer.name} did not end well: {consumer.last_words()}")
@@ -193,7 +205,7 @@ class Run:
                 door.mend()
                 door.close()
             self.bulk.close()
-            for index in self.es.indices.get(index=f"{self.name}-0*"):
+            for index in self.es.indices.get(index=f"{self.name}-*"):
                 self.es.indices.delete(index=index)
             apply_steps(self.es, removal_steps(wanted, read_live(self.es, wanted)))
             for deleted in self._admin.delete_topics([self.name, dead_letter_topic(self.name)]).values():
