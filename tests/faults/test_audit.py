@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 
+from docs.faults_table import RESULTS, TARGET, page
 from ranking.item_message import iso_ms, parse_message
 from tests.faults.audit import RSS_LIMIT_MB, Figures, compare_items, compare_letters, compare_scores
+from tests.faults.catalogue import FAULTS
 from tests.faults.messages import T0, Expected, Workload, make_workload
 
 
@@ -98,3 +101,9 @@ def test_the_stream_is_as_bad_as_it_says_and_its_truth_is_the_newest_version(tmp
     assert [m.value for m in make_workload(tmp_path, 210, skew=skew).messages] == [
         m.value for m in made.messages
     ]
+
+
+def test_the_page_has_the_table_of_the_last_whole_run():
+    written = TARGET.read_text(encoding="utf-8")
+    assert written == page(written, json.loads(RESULTS.read_text(encoding="utf-8")))
+    assert {row["fault"] for row in json.loads(RESULTS.read_text())["faults"]} == FAULTS.keys()
