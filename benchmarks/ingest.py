@@ -6,6 +6,7 @@ ingest's own threads, `triton` scores their pixels, `bulk` writes the messages w
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -58,13 +59,17 @@ def run() -> dict[str, Any]:
         "bulk": _bulk_rate(es, messages),
     }
     rates["end_to_end"] = _end_to_end(es, messages, folder)
+    print(f"stages: {rates}", file=sys.stderr)
     loader.close()
     try:
-        fresh(es)
-        writing = writing_rates(es, FAMILY, lambda: fresh(es))
-        guards = guard_costs(es, FAMILY, lambda: fresh(es))
-        latency = publish_to_searchable(es, FAMILY, lambda: fresh(es))
-        workers = by_workers(es, FAMILY, lambda: fresh(es), messages, folder)
+        parts = {
+            "writing": _noted("writing", lambda: writing_rates(es, FAMILY, lambda: fresh(es))),
+            "guard": _noted("guard", lambda: guard_costs(es, FAMILY, lambda: fresh(es))),
+            "publish_to_searchable": _noted(
+                "latency", lambda: publish_to_searchable(es, FAMILY, lambda: fresh(es))
+            ),
+            "workers": _noted("workers", lambda: by_workers(es, FAMILY, lambda: fresh(es), messages, folder)),
+        }
     finally:
         clean_up(es, FAMILY)
     slowest = min(rates[stage] for stage in ("decode", "triton", "bulk"))
@@ -74,11 +79,14 @@ def run() -> dict[str, Any]:
         "items_per_s": {name: round(rate, 1) for name, rate in rates.items()},
         "end_to_end_to_slowest_stage": round(rates["end_to_end"] / slowest, 2),
         "triton_to_in_process": round(rates["triton"] / rates["in_process"], 2),
-        "writing": writing,
-        "guard": guards,
-        "publish_to_searchable": latency,
-        "workers": workers,
+        **parts,
     }
+
+
+def _noted(what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    result = measure()
+    print(f"{what}: {result}", file=sys.stderr)
+    return result
 
 
 def fresh(es: Elasticsearch) -> None:

@@ -22,7 +22,7 @@ from ranking.kafka import PARTITIONS, ensure_topics, open_producer
 from ranking.settings import get_settings
 from scorer.ingest import PhotoSource, run_stream
 
-N = 400
+N = 200
 PER_S = 20.0
 POLL_S = 0.02
 

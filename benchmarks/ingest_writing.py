@@ -23,7 +23,7 @@ from scorer.ingest.analyzer import Document
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.records import Record
 
-N = 20_000
+N = 10_000
 CHUNK = 500
 THREADS = 2
 ROUNDS = 2

@@ -169,8 +169,10 @@ class Publisher:
         return not self._thread.is_alive()
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float, what: str, *, step_s: float = 0.2) -> None:
-    """Wait for something to be so.
+def wait_until(
+    true: Callable[[], bool], timeout_s: float, state: Callable[[], str], *, step_s: float = 0.2
+) -> None:
+    """Wait for something to be so; `state` says how far it came where it was not.
 
     Raises:
         TimeoutError: it was not so in time.
@@ -178,7 +180,7 @@ def wait_until(true: Callable[[], bool], timeout_s: float, what: str, *, step_s:
     until = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > until:
-            raise TimeoutError(f"{what}: not so after {timeout_s:g} s")
+            raise TimeoutError(f"{state()} after {timeout_s:g} s")
         time.sleep(step_s)
 
 

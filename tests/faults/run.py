@@ -139,7 +139,10 @@ class Run:
             self._look_after_consumers()
             return self.committed() >= share * len(self.work.messages)
 
-        wait_until(enough, timeout_s, f"{share:.0%} of the messages committed ({self._committed[0]} are)")
+        n = len(self.work.messages)
+        wait_until(
+            enough, timeout_s, lambda: f"{self._committed[0]} of {n} messages committed, {share:.0%} wanted"
+        )
 
     def _look_after_consumers(self) -> None:
         for consumer in list(self.consumers):
@@ -159,7 +162,7 @@ class Run:
         self.consume()
         self.wait_done(0.25)
         self._fault.inject(self)
-        wait_until(lambda: publisher.done, 120, "everything published")
+        wait_until(lambda: publisher.done, 120, lambda: f"{publisher.confirmed} messages published")
         self.wait_done()
         figures.seconds = time.monotonic() - began
         figures.stall_s, figures.restarts = self.stall_s, self.restarts

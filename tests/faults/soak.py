@@ -92,8 +92,10 @@ def soak(ground: Ground, *, minutes: float, share: float, n_backlog: int) -> dic
         n = round(rate * 60 * minutes)
         publisher = Publisher(run.bootstrap, run.name, itertools.islice(Endless(work), n), rate)
         record = list(_minutes(run, publisher, len(work.messages), minutes))
-        wait_until(lambda: publisher.done, 120, "everything published")
-        wait_until(lambda: run.committed() >= len(work.messages) + n, 300, "everything committed")
+        wait_until(lambda: publisher.done, 120, lambda: f"{publisher.confirmed} messages published")
+        wait_until(
+            lambda: run.committed() >= len(work.messages) + n, 300, lambda: f"{run.committed()} committed"
+        )
         (consumer,) = run.consumers
         summary = consumer.stop() or {}
         indexed = run.es.count(index=run.name)["count"]
@@ -118,7 +120,7 @@ def soak(ground: Ground, *, minutes: float, share: float, n_backlog: int) -> dic
 def _capacity(run: Run) -> float:
     """Messages a second out of a backlog, the start of the process left out."""
     publisher = Publisher(run.bootstrap, run.name, run.work.messages, 1e9)
-    wait_until(lambda: publisher.done, 120, "the backlog published")
+    wait_until(lambda: publisher.done, 120, lambda: f"{publisher.confirmed} messages published")
     run.consume()
     run.wait_done(0.1)
     began, first = time.monotonic(), run.committed()
