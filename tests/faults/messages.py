@@ -115,7 +115,9 @@ class _Photographer:
 
     def __init__(self, root: Path, seed: int) -> None:
         self._root = root
-        drawn = generate(N_DRAWN, seed=seed, now_ms=T0, photo_dir=root / "drawn")
+        drawn = generate(
+            N_DRAWN, seed=seed, now_ms=T0, photo_dir=root / "drawn", processes=1
+        )  # no fork beside gRPC
         self._drawn = [item.image_path for item in drawn.items if item.image_path is not None]
         self._n = 0
 

@@ -41,7 +41,7 @@ class Fault:
     what: str  # for the table
     inject: Callable[[Run], None]
     kills: Sequence[str] = ()  # engines that must be local, because they are killed or frozen
-    skew: bool = False  # producers' clocks are off by an hour
+    skew: bool = False  # producers' clocks are off by an hour, the consumers' by two
     supervised: bool = False  # a consumer that ends by itself is started again, as systemd would
     env: dict[str, str] = field(default_factory=dict)  # of the consumers
 
@@ -92,7 +92,7 @@ class Run:
         self.stall_s = 0.0
         self.restarts = 0
 
-    def consume(self, **env: str) -> Consumer:
+    def consume(self) -> Consumer:
         """Start one more consumer of the group."""
         words = ["--photos-root", str(self.work.root), "--topic", self.name, "--group", self.name]
         words += ["--index", self.name, "--batch", "32"]
@@ -101,9 +101,9 @@ class Run:
             "TRITON_URL": f"127.0.0.1:{self.triton_door.port}",
             "KAFKA_BOOTSTRAP": self.bootstrap,
         }
-        consumer = Consumer(
-            words, {**addresses, **self._fault.env, **env}, self._folder, f"consumer-{len(self.consumers)}"
-        )
+        name = f"consumer-{len(self.consumers)}"
+        env = {**addresses, **self._fault.env}
+        consumer = Consumer(words, env, self._folder, name, ahead=self._fault.skew)
         self.consumers.append(consumer)
         return consumer
 
