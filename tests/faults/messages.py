@@ -44,7 +44,7 @@ class Message:
 
     key: str
     value: bytes
-    timestamp_ms: int  # the producer's clock
+    skew_ms: int = 0  # of its producer's clock
     version: int | None = None  # updated_at; None for poison
 
 
@@ -161,9 +161,10 @@ def _chain(
 
 def _message(body: dict[str, Any], at: int, rng: np.random.Generator, *, skew: bool) -> Message:
     # By odd amounts, so that no two changes of an item get the same version.
-    version = at + (int(rng.integers(-1, 2)) * (HOUR_MS + 7) if skew else 0)
+    skew_ms = int(rng.integers(-1, 2)) * (HOUR_MS + 7) if skew else 0
+    version = at + skew_ms
     value = json.dumps({**body, fields.UPDATED_AT: version}, ensure_ascii=False).encode()
-    return Message(body[fields.ITEM_ID], value, version, version)
+    return Message(body[fields.ITEM_ID], value, skew_ms, version)
 
 
 def _interleave(chains: Sequence[Sequence[Message]], n: int, rng: np.random.Generator) -> list[Message]:
@@ -232,7 +233,7 @@ def _add_poison(
         work.poison[key] = POISONS[kind]
         if POISONS[kind][0] == "photo":
             work.items[key] = Expected(T0, good[fields.STATUS], good.get(fields.PRICE), None)
-        messages.insert(int(rng.integers(0, len(messages))), Message(key, make[kind](), T0))
+        messages.insert(int(rng.integers(0, len(messages))), Message(key, make[kind]()))
 
 
 def _json(body: dict[str, Any], drop: str | None = None, **changed: Any) -> bytes:

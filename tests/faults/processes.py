@@ -159,7 +159,7 @@ class Publisher:
                 topic,
                 message.value,
                 message.key.encode(),
-                timestamp=message.timestamp_ms,
+                timestamp=time.time_ns() // 1_000_000 + message.skew_ms,  # Kafka's retention goes by it
                 on_delivery=self._delivered,
             )
         while self._producer.flush(1.0):

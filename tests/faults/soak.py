@@ -65,7 +65,7 @@ class Endless:
             copied.parent.mkdir(exist_ok=True)
             # A JPEG ends at its end mark; what follows makes it another file with the same picture.
             copied.write_bytes((self._work.root / photo).read_bytes() + version.to_bytes(8))
-        return replace(message, value=json.dumps(body).encode(), timestamp_ms=version, version=version)
+        return replace(message, value=json.dumps(body).encode(), version=version)
 
     def _drop(self, number: int) -> None:
         for path in (self._work.root / f"round-{number}").glob("*"):
