@@ -34,6 +34,8 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
+    if "published" not in row:  # it did not come to an end
+        return [f"{row['what']}: **failed**", *[""] * len(COLUMNS)]
     cells = [row["what"]]
     for name in COLUMNS:
         value = row.get(name)
@@ -43,9 +45,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
             case "dead_letters":
                 cells.append(f"{value} of {row.get('poison')}")
             case "rss_peak_mb" | "seconds":
-                cells.append("" if value is None else f"{value:.0f}")
+                cells.append(f"{value:.0f}")
             case _:
-                cells.append("" if value is None else str(value))
+                cells.append(str(value))
     return cells
 
 
