@@ -261,7 +261,11 @@ class Stream:
 
         return [TopicPartition(*part, offset) for part, offset in self._next_offsets.items()]
 
-    def _on_assign(self, _consumer: Consumer, partitions: list[Any]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[Any]) -> None:
+        # librdkafka keeps a pause with the partition, beyond the assignment: one that was paused in a stall,
+        # lost in it and assigned again would stand still for ever.
+        consumer.assign(partitions)
+        consumer.resume(partitions)
         self._assigned = True
         self._last_busy = time.monotonic()
         for part in partitions:

@@ -36,10 +36,10 @@ from scorer.ingest import (
     read_dead_letters,
     run_stream,
 )
-from scorer.ingest.analyzer import Analyzer
+from scorer.ingest.analyzer import Analysis, Analyzer
 from scorer.ingest.dead_letters import DeadLetterQueue
 from scorer.ingest.dlq import Filter, drop, replay
-from scorer.ingest.feeder import Feeder
+from scorer.ingest.feeder import Feeder, FeedResult
 from scorer.ingest.metrics import Metrics
 from scorer.ingest.photos import PhotoLoader
 from scorer.ingest.stream import Stream
@@ -689,3 +689,48 @@ def test_sigterm_is_obeyed_within_its_deadline_while_triton_hangs(
     assert took < 2 + 6
     assert stream(index=family).received == 10  # none of it was committed
     assert len(documents(es, family)) == 50
+
+
+def test_partitions_lost_in_a_stall_are_read_on_when_they_come_back(kafka_bootstrap, topic, monkeypatch):
+    """librdkafka keeps a pause beyond the assignment, so one lifted while nothing is assigned would stay."""
+    monkeypatch.setattr("scorer.ingest.stream._STALL_S", 0.1)
+    publish([item(n) for n in range(40)], kafka_bootstrap, topic=topic)
+    stalled, release, stop = threading.Event(), threading.Event(), threading.Event()
+    seen = set()
+
+    class SlowOnce:
+        def analyze(self, records):
+            stalled.set()
+            release.wait(30)
+            seen.update(record.key for record in records)
+            if len(seen) == 40:
+                stop.set()
+            return Analysis()
+
+    class Nowhere:
+        def write(self, _documents):
+            return FeedResult()
+
+    class LosesAll(Stream):
+        def _on_lost(self, consumer, partitions):
+            super()._on_lost(consumer, partitions)
+            release.set()  # the stall ends here, between losing the partitions and getting them again
+            time.sleep(0.5)
+
+    consumer = open_consumer(kafka_bootstrap, topic)
+    stream = LosesAll(
+        consumer, topic, analyzer=SlowOnce(), feeder=Nowhere(), dead_letters=None, batch=5, stop=stop
+    )
+    running = threading.Thread(target=stream.run, daemon=True)
+    running.start()
+    assert stalled.wait(30)
+    time.sleep(1.0)  # paused by now
+    other = open_consumer(kafka_bootstrap, topic)
+    other.subscribe([topic])
+    until = time.monotonic() + 15
+    while not other.assignment() and time.monotonic() < until:
+        other.poll(0.2)
+    assert other.assignment()
+    other.close()
+    assert stop.wait(20), f"{len(seen)} of 40 read"
+    running.join(20)
