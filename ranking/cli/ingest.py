@@ -208,6 +208,7 @@ def ingest_stream(
             stop_deadline_s=stop_deadline_s,
             on_progress=progress,
             on_wait=lambda why: log.say("waiting", f"waiting: {why}", level="warning"),
+            on_note=lambda what: log.say("note", what, level="warning"),
             observer=Observers(*observers),
             health=health,
         )

@@ -142,6 +142,7 @@ def run_stream(
     stop_deadline_s: float | None = None,
     on_progress: Progress | None = None,
     on_wait: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     observer: Observer | None = None,
     health: Health | None = None,
 ) -> IngestSummary:
@@ -173,6 +174,7 @@ def run_stream(
         stop_deadline_s: how long that may take; what is not finished then is delivered again.
         on_progress: called with the summary so far, after each batch.
         on_wait: told which engine it waits for.
+        on_note: told what somebody should know, as messages that Kafka deleted before they were read.
         observer: told of stages, errors and lag.
         health: told whether work goes on.
 
@@ -243,6 +245,7 @@ def run_stream(
             stop_deadline_s=stop_deadline_s,
             observer=observer,
             health=health,
+            on_note=on_note,
         )
         try:
             return stream.run(

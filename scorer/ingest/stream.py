@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[["IngestSummary"], None]
 _STALL_S: Final = 5.0  # a batch that takes longer has its partitions paused
+_ASK_S: Final = 10.0  # for the brokers' answer about offsets
 _LINGER_S: Final = 0.2  # how long a batch may wait to be full
 
 
@@ -59,6 +60,7 @@ class Stream:
         stop_deadline_s: how long that may take; what is not finished then is delivered again.
         observer: told of batches and of what waits.
         health: told that this loop turns.
+        on_note: told what somebody should know.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Stream:
         stop_deadline_s: float | None = None,
         observer: Observer | None = None,
         health: Health | None = None,
+        on_note: Callable[[str], None] | None = None,
     ) -> None:
         self._consumer = consumer
+        self._note_of = on_note or (lambda _: None)
         self._topic = topic
         self._observer = observer or Observer()
         self._work = Worker(analyzer, feeder, dead_letters, observer=self._observer)
@@ -270,6 +274,27 @@ class Stream:
         self._last_busy = time.monotonic()
         for part in partitions:
             self._at_end[part.partition] = False
+        self._look_for_deleted(consumer, partitions)
+
+    def _look_for_deleted(self, consumer: Consumer, partitions: list[Any]) -> None:
+        """Say so where Kafka's retention has deleted what this group had not read yet.
+
+        librdkafka goes on with the oldest message that is left, without a word.
+        """
+        from confluent_kafka import KafkaException
+
+        with contextlib.suppress(KafkaException):  # a broker that is gone; asked again at the next assignment
+            for part in consumer.committed(partitions, timeout=_ASK_S):
+                if part.offset < 0:
+                    continue  # a new group
+                oldest, _ = consumer.get_watermark_offsets(part, timeout=_ASK_S)
+                if (gone := oldest - part.offset) > 0:
+                    self._observer.error("deleted_unread", gone)
+                    self._note_of(
+                        f"{gone} messages of {part.topic}, partition {part.partition}, were deleted by the "
+                        "topic's retention before they were read: publish those items again, or raise "
+                        "retention.ms"
+                    )
 
     def _on_lost(self, _consumer: Consumer, partitions: list[Any]) -> None:
         """Another member reads these on from what is committed; what is at work is not ours to commit."""

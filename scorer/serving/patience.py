@@ -38,6 +38,7 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 _FULL: Final = ("Exceeds maximum queue size", "Request timeout expired")  # Triton's words, as UNAVAILABLE
 _BROKEN_ATTEMPTS: Final = 3
+_BROKEN_S: Final = 60.0  # a caller that waits for ever gives a model process this long to be replaced
 _LEAST_S: Final = 0.001  # an attempt with less time than this is not begun
 
 
@@ -123,6 +124,7 @@ class Attempts:
         self._stop = stop
         self._on_wait, self._on_late = on_wait, on_late
         self._begun = self._broken = 0
+        self._broken_since = 0.0  # monotonic; of the first in a row
         self._told = False
         self._last: Exception | None = None  # what the server said last
 
@@ -173,13 +175,26 @@ class Attempts:
             self._breaker.succeeded()  # it answered
         elif kind != "refused":
             self._breaker.failed(str(self.explain(error)))
-        self._broken += kind == "broken"
-        if stopped or kind == "refused" or self._broken >= _BROKEN_ATTEMPTS:
+        if stopped or kind == "refused" or (kind == "broken" and self._stays_broken()):
             return False
         if kind == "late" and self._on_late:
             self._on_late()  # what is late may be a connection to nobody
         self._tell(error)
         return self._affords(0.0)
+
+    def _stays_broken(self) -> bool:
+        """Whether a model that answers with failures is to be believed.
+
+        One whose process died answers so until the server has replaced it, and that takes as long as loading
+        the weights.
+        """
+        now = time.monotonic()
+        if self._broken == 0:
+            self._broken_since = now
+        self._broken += 1
+        if self._patience.wait_s is None:
+            return now - self._broken_since >= _BROKEN_S
+        return self._broken >= _BROKEN_ATTEMPTS
 
     def _tell(self, error: Exception) -> None:
         if self._on_wait and not self._told:

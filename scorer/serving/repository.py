@@ -189,8 +189,7 @@ def _same(folder: Path, latest: int, draft: Path, config: str) -> bool:
         same_config = (folder / "config.pbtxt").read_text(encoding="utf-8") == config
     except OSError:
         return False
-    files = {entry.relative_to(draft) for entry in draft.rglob("*") if entry.is_file()}
-    held = {entry.relative_to(there) for entry in there.rglob("*") if entry.is_file()}
+    files, held = _files(draft), _files(there)
     return (
         same_config
         and files == held
@@ -199,6 +198,12 @@ def _same(folder: Path, latest: int, draft: Path, config: str) -> bool:
             for name in files
         )
     )
+
+
+def _files(version: Path) -> set[Path]:
+    """What was exported; the server keeps what Python compiled beside it."""
+    found = (entry.relative_to(version) for entry in version.rglob("*") if entry.is_file())
+    return {name for name in found if "__pycache__" not in name.parts}
 
 
 __all__ = ["Draft", "Exported", "load_into", "place", "write_repository"]

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from elasticsearch import Elasticsearch
 from opentelemetry.sdk.trace import TracerProvider
@@ -463,6 +463,25 @@ def test_a_photo_with_many_faces_is_scored_alike(stream, es, index, topic, kafka
     assert (summary.scored, summary.dead_letters) == (5, 0)
     found = documents(es, index)
     assert found["item-0"]["image_score"] == pytest.approx(found["item-3"]["image_score"], abs=1e-5)
+
+
+def test_messages_that_kafka_deleted_before_they_were_read_are_named(
+    stream, es, index, topic, kafka_bootstrap
+):
+    publish([item(n) for n in range(5)], kafka_bootstrap, topic=topic)
+    assert stream(on_note=pytest.fail).indexed == 5
+    publish([item(n, updated_at=T0 + 1) for n in range(40)], kafka_bootstrap, topic=topic)
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    ends = [TopicPartition(topic, partition, OFFSET_END) for partition in range(4)]
+    for deleted in admin.delete_records(ends).values():  # as retention does
+        deleted.result(10)
+    publish([item(77)], kafka_bootstrap, topic=topic)
+    said, metrics = [], Metrics()
+    assert stream(on_note=said.append, observer=metrics).indexed == 1
+    value = metrics.registry.get_sample_value("rank_ingest_errors_total", {"kind": "deleted_unread"})
+    assert value == 40
+    assert sum(int(words.split()[0]) for words in said) == 40
+    assert "publish those items again" in said[0]
 
 
 @pytest.fixture
