@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit it it8 check format bench plugin browser down clean docs
+.PHONY: help setup demo test unit it it8 check format bench faults plugin browser down clean docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -47,6 +47,11 @@ format: $(READY) ## write the format
 bench: $(READY) ## every benchmark, results as JSON in benchmarks/results/
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m benchmarks
+
+faults: $(READY) ## every fault of the ingest on the local engines, figures into docs/faults.md: about 20 minutes
+	$(BIN)/rank-cli stack up
+	$(BIN)/python -m tests.faults
+	$(BIN)/python -m docs.faults_table
 
 plugin: $(READY) ## the rank-boost plugin for both server versions, tested, as zips in dist/
 	$(BIN)/rank-cli plugin build --tests

@@ -9,7 +9,19 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("boost", "replay", "measures", "capture", "offpolicy", "ab", "report", "ingest", "export", "similar")
+NAMES = (
+    "boost",
+    "replay",
+    "measures",
+    "capture",
+    "offpolicy",
+    "ab",
+    "report",
+    "ingest",
+    "export",
+    "similar",
+    "serving",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -15,6 +15,7 @@ CREATED_MS: Final = "created_at.ms"  # the same as a long, for scripts; absent w
 UPDATED_AT: Final = "updated_at"
 INGESTED_AT: Final = "ingested_at"  # stamped by the ingest pipeline
 IMAGE_URL: Final = "image_url"
+IMAGE_HASH: Final = "image_hash"  # of the encoded photo; the same photo is the same under any address
 IMAGE_SCORE: Final = "image_score"  # float in [0, 1]; absent where unscored
 IMAGE_SCORE_VERSION: Final = "image_score_version"
 IMAGE_SCORED_AT: Final = "image_scored_at"

@@ -12,6 +12,7 @@ from ranking.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
+    from confluent_kafka.admin import AdminClient
 
 ENGINE: Final = "Kafka"
 PARTITIONS: Final = 4  # of a topic that is made here: consumers of one group that can share the work
@@ -69,10 +70,18 @@ def open_consumer(bootstrap: str, group: str, options: Mapping[str, Any] | None 
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
+            "queued.max.messages.kbytes": 16_384,  # read ahead of a partition at most; photos may ride inside
             "session.timeout.ms": 10_000,  # a member that died is replaced after this
             **(options or {}),
         }
     )
+
+
+def open_admin(bootstrap: str) -> AdminClient:
+    """A client that makes topics and deletes records."""
+    from confluent_kafka.admin import AdminClient
+
+    return AdminClient(_common(bootstrap))
 
 
 def ensure_topics(bootstrap: str, partitions: Mapping[str, int], *, timeout_s: float = 10.0) -> None:
@@ -82,10 +91,9 @@ def ensure_topics(bootstrap: str, partitions: Mapping[str, int], *, timeout_s: f
         ServerError: no broker answers, or it refuses.
     """
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
-    admin = AdminClient(_common(bootstrap))
+    admin = open_admin(bootstrap)
     try:
         there = admin.list_topics(timeout=timeout_s).topics
     except KafkaException as e:
@@ -116,6 +124,7 @@ __all__ = [
     "bootstrap_of",
     "ensure_topics",
     "explain",
+    "open_admin",
     "open_consumer",
     "open_producer",
 ]

@@ -110,9 +110,10 @@ class Triton:
         return f"127.0.0.1:{ports['grpc']}"
 
     def probe(self, address: str, ports: Mapping[str, int] | None) -> str:
-        """Readiness over HTTP; over gRPC where only that address is known."""
+        """Readiness over HTTP; over gRPC where only addresses are known, with commas between."""
         if ports is None:
-            return _probe_grpc(address)
+            versions = [_probe_grpc(server.strip()) for server in address.split(",")]  # each must be ready
+            return versions[0]
         base = f"http://127.0.0.1:{ports['http']}/v2"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+from contextlib import ExitStack, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +22,30 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Item messages on Kafka become scored documents in the index.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Messages that could not be used, and why.")
 app.add_typer(dlq_app, name="dlq")
+
+
+class WhenScoringFails(StrEnum):
+    """What becomes of items while Triton is gone."""
+
+    wait = "wait"
+    index_unscored = "index-unscored"
+
+
+class LogFormat(StrEnum):
+    """How notes are written."""
+
+    text = "text"
+    json = "json"
+
+
+class DeadLetterStage(StrEnum):
+    """Where a message could not be used."""
+
+    parse = "parse"
+    photo = "photo"
+    score = "score"
+    write = "write"
+
 
 Topic = Annotated[str, typer.Option(help="Kafka topic of the item messages.")]
 PhotosRoot = Annotated[
@@ -65,30 +94,93 @@ def ingest_stream(
             help="module:attribute of a classifier that is asked whether a photo is generated.",
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            envvar="RANK_BROKER_URL",
+            help="redis://, nats:// or amqp://: read the Redis stream, JetStream subject or RabbitMQ queue "
+            "of the topic's name. Default: Kafka.",
+        ),
+    ] = None,
+    when_scoring_fails: Annotated[
+        WhenScoringFails,
+        typer.Option(
+            help="wait for Triton, or let items go on without image_score_version for the backfill."
+        ),
+    ] = WhenScoringFails.wait,
+    give_up_s: Annotated[
+        float, typer.Option(min=0.0, help="With index-unscored: seconds to wait for Triton before that.")
+    ] = 10.0,
+    recheck_photos: Annotated[
+        bool,
+        typer.Option(
+            "--recheck-photos",
+            help="Read a photo although its address is the same; it is scored only if its bytes differ.",
+        ),
+    ] = False,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Score every photo, those too that these weights have scored.")
+    ] = False,
+    stop_deadline_s: Annotated[
+        float, typer.Option(min=0.0, help="Seconds to finish in after SIGTERM; the rest is delivered again.")
+    ] = 25.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Serve /metrics, /healthz and /readyz on this port; 0 takes a free one."
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(help="Address that the metrics are served on; 0.0.0.0 for all.")
+    ] = "127.0.0.1",
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Notes on stderr as text or as JSON lines.")
+    ] = LogFormat.text,
     format: FormatOption = Format.table,
 ) -> None:
     """Consume item messages: score their photos, write them to the index. Ctrl-C ends it cleanly.
 
     What a photo's file says of how it was made (C2PA, IPTC, a generator's marks) becomes `ai_generated`.
     A message that cannot be used goes to the topic's dead letters (`rank-cli ingest dlq list`), an item
-    without a usable photo into the index without an image score. Older data never overwrites newer.
+    without a usable photo into the index without an image score. Older data never overwrites newer, and a
+    photo that the live weights have scored is not scored again: a change of the price costs no inference.
 
     Example: rank-cli ingest stream --photos-root photos --until-empty
     """
     from scorer.ingest import PhotoSource, run_stream, stop_on_signals
+    from scorer.ingest.health import Health
+    from scorer.ingest.logs import Log
+    from scorer.ingest.observe import Observer, Observers
     from scorer.ingest.run import quiet_retries
     from scorer.serving import BACKFILL, ONLINE
 
-    def waiting(why: str) -> None:
-        out.note(f"waiting: {why}")
-
+    if source is not None and until_empty:
+        raise typer.BadParameter("only Kafka says where a topic ends; use --stop-after-idle-s with --from")
+    log = Log(log_format.value, out.note)
+    health = Health()
+    observers: list[Observer] = [log]
     classifier = None
     if ai_classifier is not None:
         from scorer.provenance import load_classifier
 
         classifier = load_classifier(ai_classifier)
     quiet_retries()
-    with stop_on_signals() as stop, out.progress("messages") as advance:
+    with ExitStack() as stack:
+        if metrics_port is not None:
+            from scorer.ingest.metrics import Metrics, serving
+
+            metrics = Metrics()
+            observers.append(metrics)
+            port = stack.enter_context(serving(metrics, health, metrics_port, metrics_host))
+            log.say("serving", f"metrics at http://{metrics_host}:{port}/metrics", port=port)
+        with suppress(ImportError):
+            from scorer.ingest.tracing import Tracing
+
+            observers.append(Tracing((source or "kafka").partition(":")[0]))
+        stop = stack.enter_context(stop_on_signals())
+        advance = _nothing if log_format is LogFormat.json else stack.enter_context(out.progress("messages"))
         seen = 0
 
         def progress(summary: IngestSummary) -> None:
@@ -107,9 +199,18 @@ def ingest_stream(
             batch=batch,
             wait_s=wait_s,
             priority=BACKFILL if background else ONLINE,
+            when_scoring_fails=when_scoring_fails.value,
+            give_up_s=give_up_s,
+            reuse_scores=not rescore,
+            trust_urls=not recheck_photos,
+            broker_url=source,
             stop=stop,
+            stop_deadline_s=stop_deadline_s,
             on_progress=progress,
-            on_wait=waiting,
+            on_wait=lambda why: log.say("waiting", f"waiting: {why}", level="warning"),
+            on_note=lambda what: log.say("note", what, level="warning"),
+            observer=Observers(*observers),
+            health=health,
         )
     row = summary.to_dict()
     if format is Format.json:
@@ -117,15 +218,38 @@ def ingest_stream(
     else:
         out.table([row])
     if summary.interrupted:
-        out.note("stopped while an engine was gone; the next run takes up what was not finished")
+        log.say("interrupted", "stopped before all was finished; the next run takes up what was not")
+    if summary.awaiting_score:
+        words = f"{summary.awaiting_score} items went on unscored; `rank-cli ingest backfill` scores them"
+        log.say("awaiting_score", words, n=summary.awaiting_score)
     if summary.dead_letters:
-        out.note(f"{summary.dead_letters} dead letters; see `rank-cli ingest dlq list --topic {topic}`")
+        where = f"`rank-cli ingest dlq list --topic {topic}`" if source is None else f"{topic}.dlq there"
+        words = f"{summary.dead_letters} dead letters; see {where}"
+        log.say("dead_letters", words, n=summary.dead_letters)
+    if summary.interrupted:
+        _leave_now()
+
+
+def _nothing(_n: int) -> None:
+    """No progress bar between JSON lines."""
+
+
+def _leave_now() -> None:
+    """End the process without waiting for threads that are still at an engine that does not answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(thread.name.startswith(("ingest", "photos", "bulk")) for thread in threading.enumerate()):
+        os._exit(0)
 
 
 @app.command("publish")
 def ingest_publish(
     file: Annotated[Path, typer.Argument(help="JSON Lines, one item message a line.")],
     topic: Topic = "items",
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="URL", help="redis://, nats:// or amqp://. Default: Kafka."),
+    ] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Put the item messages of a file on the topic; returns once the brokers have them.
@@ -140,7 +264,12 @@ def ingest_publish(
 
     total = sum(1 for _ in read_jsonl(file))  # a wrong line is found before anything is sent
     with out.progress("published", total) as advance:
-        n = publish(read_jsonl(file), bootstrap_of(), topic=topic, on_progress=advance)
+        if to is None:
+            n = publish(read_jsonl(file), bootstrap_of(), topic=topic, on_progress=advance)
+        else:
+            from scorer.ingest.brokers import publish_to
+
+            n = publish_to(to, read_jsonl(file), topic=topic, on_progress=advance)
     row = {"topic": topic, "n_published": n}
     if format is Format.json:
         out.as_json(row)
@@ -166,6 +295,76 @@ def dlq_list(
     if format is Format.json:
         out.as_json({"topic": name, "n_total": total, "dead_letters": letters})
         return
-    columns = ("at", "stage", "item_id", "reason", "partition", "offset")
+    columns = ("at", "stage", "item_id", "reason", "partition", "offset", "dlq_partition", "dlq_offset")
     out.table([{column: letter.get(column) for column in columns} for letter in letters])
     out.note(f"{len(letters)} of {total} dead letters in {name}")
+
+
+@dlq_app.command("replay")
+def dlq_replay(
+    stage: Annotated[DeadLetterStage | None, typer.Option(help="Only letters of this stage.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only letters whose reason has this in it.")] = None,
+    item: Annotated[str | None, typer.Option(help="Only letters of this item.")] = None,
+    max_replays: Annotated[
+        int | None, typer.Option(min=1, help="Leave letters alone that were put back so often already.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and put nothing back.")] = False,
+    topic: Topic = "items",
+    format: FormatOption = Format.table,
+) -> None:
+    """Put the original messages of dead letters back on their topic, for `ingest stream` to try again.
+
+    Reads what is there when it starts, so a message that fails again comes back as one new letter. The
+    letters stay: `rank-cli ingest dlq drop` takes them away. An item that has changed since is not set back.
+
+    Example: rank-cli ingest dlq replay --stage photo --reason timed --dry-run
+    """
+    from ranking.kafka import bootstrap_of
+    from scorer.ingest import dead_letter_topic
+    from scorer.ingest.dlq import Filter, replay
+
+    name = dead_letter_topic(topic)
+    only = Filter(stage=stage and stage.value, item_id=item, reason=reason, max_replays=max_replays)
+    with out.progress("dead letters") as advance:
+        done = replay(
+            bootstrap_of(), name, only=only, dry_run=dry_run, limit=limit, on_letter=lambda _: advance(1)
+        )
+    row = {"topic": name, **done.to_dict(), "dry_run": dry_run}
+    if format is Format.json:
+        out.as_json(row)
+    else:
+        out.table([row])
+    if done.unusable:
+        out.note(f"{done.unusable} hold no message that could be put back")
+    if dry_run and done.matched:
+        out.note("nothing was put back; leave out --dry-run for that")
+
+
+@dlq_app.command("drop")
+def dlq_drop(
+    through: Annotated[
+        int | None, typer.Option(min=0, help="The last `dlq_offset` to delete. Default: all that are there.")
+    ] = None,
+    partition: Annotated[int, typer.Option(min=0, help="Partition of --through.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say how many.")] = False,
+    topic: Topic = "items",
+    format: FormatOption = Format.table,
+) -> None:
+    """Delete dead letters for good, all or up to an offset of `dlq list`. Kafka deletes from the oldest on.
+
+    Example: rank-cli ingest dlq drop --through 41 --yes
+    """
+    from ranking.kafka import bootstrap_of
+    from scorer.ingest import dead_letter_topic
+    from scorer.ingest.dlq import drop
+
+    name = dead_letter_topic(topic)
+    n = drop(bootstrap_of(), name, through=None if through is None else {partition: through}, dry_run=not yes)
+    row = {"topic": name, "n_dropped" if yes else "n_to_drop": n}
+    if format is Format.json:
+        out.as_json(row)
+    else:
+        out.table([row])
+    if not yes and n:
+        out.note("nothing was deleted; say --yes for that, it cannot be undone")

@@ -24,12 +24,14 @@ from torch import Tensor, nn
 from ranking.errors import InputError
 from scorer.export.onnx_scorer import EXTRA, SIZE_KEY, VERSION_KEY, OnnxScorer
 from scorer.serving.names import EMBEDDING_OUTPUT, IMAGE_INPUT, SCORE_OUTPUT, VERSION_OUTPUT
+from scorer.serving.weights import Precision, served_version
 
 if TYPE_CHECKING:
     from scorer.model.scorer import ImageScorer
 
 OPSET: Final = 17  # onnxruntime 1.14 and newer, TensorRT 8.6 and newer
 TOLERANCE: Final = 1e-3  # largest difference of a score between torch and the file
+INT8_SPEARMAN: Final = 0.99  # least rank correlation of an int8 file's scores with torch's, over photos
 
 
 class _Served(nn.Module):
@@ -42,15 +44,26 @@ class _Served(nn.Module):
         return score[:, None], embedding
 
 
-def write_onnx(scorer: ImageScorer, path: Path, *, with_version: bool = True) -> Path:
+def write_onnx(
+    scorer: ImageScorer,
+    path: Path,
+    *,
+    with_version: bool = True,
+    precision: Precision = "float32",
+    photos: NDArray[np.uint8] | None = None,
+) -> Path:
     """Write the model as one ONNX file, once onnxruntime was seen to score as torch does.
 
     Args:
         scorer: on the CPU, with float32 weights.
         path: the file; its folder must exist. It is replaced whole, or stays as it was.
         with_version: put the version out beside every score, as text.
+        precision: int8 is for transformer towers: `scorer.export.quantize` says how.
+        photos: fix the scales of int8 activations by these (static), and compare the order of their scores;
+            uint8 [n, size, size, 3]. Without them int8 is dynamic.
 
     Raises:
+        NothingToQuantize: int8 would gain nothing for this tower.
         InputError: onnx or onnxruntime is not installed, the tower cannot be traced, or the file's scores
             differ from torch's.
     """
@@ -59,15 +72,18 @@ def write_onnx(scorer: ImageScorer, path: Path, *, with_version: bool = True) ->
         draft = Path(temporary) / "model.onnx"
         _trace(scorer, draft)
         model = onnx.load(draft)
+        version = served_version(scorer.version, precision)
         _state_shapes(model, scorer.embed_dim)
         if with_version:
-            _add_version(model, scorer.version)
+            _add_version(model, version)
         onnx.helper.set_model_props(
-            model, {VERSION_KEY: scorer.version, SIZE_KEY: str(scorer.image_size), "producer": "rank-toolkit"}
+            model, {VERSION_KEY: version, SIZE_KEY: str(scorer.image_size), "producer": "rank-toolkit"}
         )
         onnx.checker.check_model(model)
         onnx.save(model, draft)
         check_against(scorer, OnnxScorer(draft))
+        if precision == "int8":
+            _to_int8(scorer, draft, version, photos)
         draft.chmod(0o644)
         draft.replace(path)
     return path
@@ -89,6 +105,47 @@ def check_against(scorer: ImageScorer, exported: OnnxScorer) -> float:
             hint="export with the Python backend, and tell us the tower",
         )
     return difference
+
+
+def _to_int8(scorer: ImageScorer, draft: Path, version: str, photos: NDArray[np.uint8] | None) -> None:
+    """Replace the file by its int8 form, once that was seen to order photos as torch does."""
+    import onnx
+
+    from scorer.export.quantize import quantize_dynamic, quantize_static
+
+    small = draft.with_name("int8.onnx")
+    if photos is None:
+        quantize_dynamic(draft, small)
+    else:
+        quantize_static(draft, small, photos)
+    model = onnx.load(small)
+    facts = {VERSION_KEY: version, SIZE_KEY: str(scorer.image_size), "producer": "rank-toolkit"}
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, draft)
+    if photos is not None:
+        check_order(scorer, OnnxScorer(draft), photos)
+    elif not np.isfinite(OnnxScorer(draft).score(probe_images(scorer.image_size))).all():
+        raise InputError("the int8 file does not score every picture", hint="export with --precision float32")
+
+
+def check_order(scorer: ImageScorer, exported: OnnxScorer, photos: NDArray[np.uint8]) -> float:
+    """Spearman's rank correlation of the file's scores with torch's.
+
+    Raises:
+        InputError: it is below `INT8_SPEARMAN`.
+    """
+    from scipy.stats import spearmanr
+
+    with torch.inference_mode():
+        expected = scorer(torch.from_numpy(photos)).numpy()
+    found = float(spearmanr(expected, exported.score(photos)).statistic)
+    if not found >= INT8_SPEARMAN:  # NaN too
+        raise InputError(
+            f"int8 orders {len(photos)} photos otherwise than float32 does: "
+            f"Spearman {found:.4f}, at least {INT8_SPEARMAN} is asked for",
+            hint="export with --precision float32, or calibrate with more photos",
+        )
+    return found
 
 
 def probe_images(size: int, n: int = 12) -> NDArray[np.uint8]:
@@ -156,4 +213,12 @@ def _onnx() -> Any:
     return onnx
 
 
-__all__ = ["OPSET", "TOLERANCE", "check_against", "probe_images", "write_onnx"]
+__all__ = [
+    "INT8_SPEARMAN",
+    "OPSET",
+    "TOLERANCE",
+    "check_against",
+    "check_order",
+    "probe_images",
+    "write_onnx",
+]

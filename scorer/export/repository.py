@@ -2,6 +2,7 @@
 
     onnx          models/image_score/1/model.onnx    Triton's onnxruntime backend, CPU or GPU
     python-onnx   ... and model.py                   onnxruntime inside the Python backend
+    python-openvino   the same                       OpenVINO inside it: for int8 on Intel's CPUs
     tensorrt      models/image_score/1/model.onnx    with build_plan.sh, which makes model.plan from it on
                                                      the GPU that will serve it; a plan fits no other kind
 
@@ -15,17 +16,27 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ranking.errors import InputError
 from scorer.serving.config import Backend, ServingOptions, config_pbtxt
 from scorer.serving.repository import Draft, Exported, place
-from scorer.serving.weights import served_version
+from scorer.serving.weights import Precision, served_version
 
-OnnxBackend = Literal["onnx", "python-onnx", "tensorrt"]
+OnnxBackend = Literal["onnx", "python-onnx", "python-openvino", "tensorrt"]
 ONNX_FILE: Final = "model.onnx"  # the names that Triton's backends look for
 PLAN_SCRIPT: Final = "build_plan.sh"
+_PRECISIONS: Final[dict[OnnxBackend, tuple[Precision, ...]]] = {
+    "onnx": ("float32",),
+    "python-onnx": ("float32", "int8"),
+    "python-openvino": ("float32", "int8"),
+    "tensorrt": ("float32", "bfloat16"),
+}
 _TRITON: Final[dict[OnnxBackend, Backend]] = {
     "onnx": "onnxruntime",
     "python-onnx": "python",
+    "python-openvino": "python",
     "tensorrt": "tensorrt",
 }
 
@@ -36,6 +47,7 @@ def write_onnx_repository(
     *,
     backend: OnnxBackend = "onnx",
     options: ServingOptions | None = None,
+    photos: NDArray[np.uint8] | None = None,
 ) -> Exported:
     """Write a model as ONNX into the repository at `path`, as its latest version.
 
@@ -43,7 +55,9 @@ def write_onnx_repository(
         path: the repository; made if missing.
         model_name: "compact", or a scorer folder.
         backend: who runs it.
-        options: batching and device. bfloat16 is for TensorRT alone; TensorRT always runs on a GPU.
+        options: batching and device. bfloat16 is for TensorRT alone, int8 for onnxruntime and OpenVINO in
+            Python; TensorRT always runs on a GPU.
+        photos: for int8 with OpenVINO, see `write_onnx`.
 
     Raises:
         InputError: options that the backend does not have, or what `write_onnx` raises.
@@ -51,16 +65,28 @@ def write_onnx_repository(
     options = options or ServingOptions(device="gpu" if backend == "tensorrt" else "cpu")
     if backend == "tensorrt" and options.device == "cpu":
         raise InputError("TensorRT needs a GPU", hint="use --backend onnx on a CPU")
-    if backend != "tensorrt" and options.precision != "float32":
-        raise InputError(f"an ONNX file is written in float32, not {options.precision}")
+    if options.precision not in _PRECISIONS[backend]:
+        known = " or ".join(_PRECISIONS[backend])
+        raise InputError(f"an ONNX file for {backend} is written in {known}, not {options.precision}")
+    if options.input == "encoded" and not backend.startswith("python"):
+        raise InputError(f"{backend} decodes no photos", hint="use --input pixels")
+    static = backend == "python-openvino" and options.precision == "int8"
+    if static and photos is None:
+        raise InputError("int8 for OpenVINO needs photos to scale by", hint="name a folder with --calibrate")
 
     def write(draft: Path) -> Draft:
         from scorer.export.onnx_file import write_onnx
         from scorer.model.scorer import load_scorer
 
         scorer = load_scorer(model_name)
-        write_onnx(scorer, draft / ONNX_FILE, with_version=backend != "tensorrt")
-        if backend == "python-onnx":
+        write_onnx(
+            scorer,
+            draft / ONNX_FILE,
+            with_version=backend not in {"tensorrt", "python-openvino"},  # these have no strings
+            precision="int8" if options.precision == "int8" else "float32",
+            photos=photos if static else None,
+        )
+        if _TRITON[backend] == "python":
             source = resources.files("scorer.export") / "triton_model.py"
             (draft / "model.py").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
         if backend == "tensorrt":
@@ -73,7 +99,8 @@ def write_onnx_repository(
             model_version=version,
             options=options,
             backend=_TRITON[backend],
-            embed_dim=scorer.embed_dim,
+            embed_dim=None if options.input == "encoded" else scorer.embed_dim,
+            more={"runtime": "openvino"} if backend == "python-openvino" else {},
         )
         return Draft(config, version)
 

@@ -10,17 +10,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from ranking import fields
-from ranking.errors import InputError
-from ranking.item_message import ItemMessage, iso_ms, parse_message
-from scorer.ingest.photos import Photo, PhotoError, Pixels
+from ranking.errors import InputError, ServerError
+from ranking.item_message import AiGenerated, ItemMessage, iso_ms, parse_message
+from scorer.ingest.observe import Observer
+from scorer.ingest.photo_memory import KnownScore, PhotoMemory
+from scorer.ingest.photos import KnownPhoto, Photo, PhotoError, Pixels
 from scorer.ingest.records import DeadLetter, Record, Stage
 from scorer.provenance import more_suspicious
 from scorer.serving.client import BadScoresError, Scored
+
+ITEM_FIELDS: Final = (  # that a message may leave out: a newer message without one empties it
+    fields.TITLE,
+    fields.DESCRIPTION,
+    fields.CATEGORY,
+    fields.PRICE,
+    fields.CREATED_AT,
+    fields.IMAGE_URL,
+)
 
 
 class Scorer(Protocol):
@@ -37,6 +49,13 @@ class Loader(Protocol):
         """Begin to load one photo."""
 
 
+class KnowingLoader(Loader, Protocol):
+    """A loader that leaves a photo undecoded where its score is known; needed with a `PhotoMemory`."""
+
+    def submit_unless(self, url: str, known: Callable[[str], bool], /) -> Future[Photo | KnownPhoto]:
+        """Begin to read one photo, and to decode it unless `known` says so of its digest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document to write, and the record it came from."""
@@ -45,6 +64,12 @@ class Document:
     version: int  # updated_at, epoch ms
     source: dict[str, Any]
     record: Record
+    emptied: frozenset[str] = frozenset()  # fields of the item that it no longer has
+
+    @property
+    def merged(self) -> dict[str, Any]:
+        """What is merged into the item where the index has it already: `source`, and nulls for what went."""
+        return {**dict.fromkeys(self.emptied), **self.source}
 
     @property
     def is_scored(self) -> bool:
@@ -64,6 +89,16 @@ class Analysis:
     documents: list[Document] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     superseded: int = 0  # records with a newer one of the same item in the same batch
+    reused: int = 0  # documents with a score that was known, so that nothing was scored for them
+    awaiting_score: int = 0  # documents that go on unscored because the scorer was given up
+
+
+@dataclass(slots=True)
+class _ToScore:
+    """One photo, and the documents that show it."""
+
+    documents: list[Document]
+    photo: Photo
 
 
 class Analyzer:
@@ -73,24 +108,38 @@ class Analyzer:
         scorer: scores photos.
         loader: loads photos.
         score_batch: photos in one request to the scorer.
+        memory: knows scores already; it needs a loader with `submit_unless`.
+        index_unscored: where the scorer fails, let items go on without a score instead of failing. They have
+            no `image_score_version`, by which a backfill finds them.
         now_ms: the clock, epoch ms.
+        observer: told of stages and errors.
     """
 
     def __init__(
         self,
         scorer: Scorer,
-        loader: Loader,
+        loader: Loader | KnowingLoader,
         *,
         score_batch: int = 16,
+        memory: PhotoMemory | None = None,
+        index_unscored: bool = False,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        observer: Observer | None = None,
     ) -> None:
         self._scorer = scorer
         self._loader = loader
         self._score_batch = score_batch
+        self._memory = memory
+        self._index_unscored = index_unscored
         self._now_ms = now_ms
+        self._observer = observer or Observer()
 
     def analyze(self, records: Sequence[Record]) -> Analysis:
-        """Documents of `records`, one for each item (its newest), and dead letters."""
+        """Documents of `records`, one for each item (its newest), and dead letters.
+
+        Raises:
+            ServerError: the scorer failed, and `index_unscored` is not chosen.
+        """
         result = Analysis()
         newest: dict[str, tuple[ItemMessage, Record]] = {}
         for record in records:
@@ -101,19 +150,17 @@ class Analyzer:
             result.superseded += known is not None
             if known is None or message.updated_at >= known[0].updated_at:
                 newest[message.item_id] = (message, record)
-        result.documents = [
-            Document(message.item_id, message.updated_at, message.to_document(), record)
-            for message, record in newest.values()
-        ]
-        loading = [
-            (document, message, self._loader.submit(message.image_url))
-            for document, (message, _) in zip(result.documents, newest.values(), strict=True)
-            if message.image_url and not message.is_deleted
-        ]
-        for document, (message, _) in zip(result.documents, newest.values(), strict=True):
-            if not message.image_url and not message.is_deleted:
-                self._set_aside(result, document.record, "photo", "the item has no photo", document.item_id)
-        for batch in self._loaded(loading, result):
+        shown: list[tuple[Document, ItemMessage]] = []
+        for message, record in newest.values():
+            document = _document(message, record)
+            result.documents.append(document)
+            if message.is_deleted:
+                continue
+            if message.image_url:
+                shown.append((document, message))
+            else:
+                self._set_aside(result, record, "photo", "the item has no photo", document.item_id)
+        for batch in self._loaded(self._begin(shown, result), result):
             self._score(batch, result)
         return result
 
@@ -125,49 +172,133 @@ class Analyzer:
         except (InputError, UnicodeDecodeError) as e:
             key = record.key.decode(errors="replace") if record.key else None
             self._set_aside(result, record, "parse", str(e), key)
+            self._observer.item(record, "parse")
             return None
 
+    def _begin(
+        self, shown: Sequence[tuple[Document, ItemMessage]], result: Analysis
+    ) -> list[tuple[Document, ItemMessage, Future[Any], KnownScore | None]]:
+        """Begin to load the photos whose score is not known by the item and the photo's address alone."""
+        held: dict[str, KnownScore] = {}
+        if self._memory is not None and shown:
+            with self._observer.stage("lookup", len(shown)):
+                held = self._memory.of_items([document.item_id for document, _ in shown])
+        loading: list[tuple[Document, ItemMessage, Future[Any], KnownScore | None]] = []
+        for document, message in shown:
+            url, known = message.image_url or "", held.get(document.item_id)
+            if self._memory is None:
+                loading.append((document, message, self._loader.submit(url), None))
+            elif known is not None and self._memory.same_address(known, message.stored_url):
+                self._reuse(document, known, result)
+            else:
+                started = self._loader.submit_unless(  # type: ignore[union-attr]
+                    url, partial(self._is_known, held=known)
+                )
+                loading.append((document, message, started, known))
+        return loading
+
     def _loaded(
-        self, loading: Sequence[tuple[Document, ItemMessage, Future[Photo]]], result: Analysis
-    ) -> Iterator[list[tuple[Document, Pixels]]]:
+        self,
+        loading: Sequence[tuple[Document, ItemMessage, Future[Any], KnownScore | None]],
+        result: Analysis,
+    ) -> Iterator[list[_ToScore]]:
         """Batches in the order of the records, as soon as their photos are there."""
-        batch: list[tuple[Document, Pixels]] = []
-        for document, message, loaded in loading:
+        batch: list[_ToScore] = []
+        for document, message, started, held in loading:
             try:
-                photo = loaded.result()
-                batch.append((document, photo.pixels))
-                ai = more_suspicious(message.ai_generated, photo.ai)
-                if ai is not None:
-                    document.source[fields.AI_GENERATED] = ai.model_dump(exclude_none=True)
+                with self._observer.stage("photo", 1):
+                    photo: Photo | KnownPhoto = started.result()
+                known = self._known(photo.digest, held)
+                if known is None and isinstance(photo, KnownPhoto):  # another model went live in between
+                    photo = self._loader.submit(message.image_url or "").result()
             except PhotoError as e:
                 self._set_aside(result, document.record, "photo", str(e), document.item_id)
+                continue
+            if self._memory is not None and photo.digest is not None:
+                document.source[fields.IMAGE_HASH] = photo.digest
+            if known is not None:
+                self._reuse(document, known, result)
+                continue
+            assert isinstance(photo, Photo)
+            _flag(document, photo.ai)
+            same = [one for one in batch if photo.digest is not None and one.photo.digest == photo.digest]
+            if same and self._memory is not None:
+                same[0].documents.append(document)
+                result.reused += 1
+            else:
+                batch.append(_ToScore([document], photo))
             if len(batch) == self._score_batch:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def _score(self, batch: Sequence[tuple[Document, Pixels]], result: Analysis) -> None:
-        images = np.stack([pixels for _, pixels in batch])
+    def _is_known(self, digest: str, *, held: KnownScore | None) -> bool:
+        return self._known(digest, held) is not None
+
+    def _known(self, digest: str | None, held: KnownScore | None) -> KnownScore | None:
+        if self._memory is None or digest is None:
+            return None
+        return self._memory.of_photo(digest, held)
+
+    def _reuse(self, document: Document, known: KnownScore, result: Analysis) -> None:
+        if known.digest is not None:
+            document.source[fields.IMAGE_HASH] = known.digest
+        document.source[fields.IMAGE_SCORE] = known.score
+        document.source[fields.IMAGE_SCORE_VERSION] = known.version
+        document.source[fields.IMAGE_SCORED_AT] = known.scored_at
+        _flag(document, known.ai)
+        result.reused += 1
+
+    def _score(self, batch: Sequence[_ToScore], result: Analysis) -> None:
+        images = np.stack([one.photo.pixels for one in batch])
         try:
-            scored = self._scorer.score(images)
+            with self._observer.stage("score", len(batch)):
+                scored = self._scorer.score(images)
             scores, bad, version = scored.scores, np.zeros(len(batch), dtype=np.bool_), scored.model_version
         except BadScoresError as e:
             scores, bad, version = e.scores, e.bad, e.model_version
+        except ServerError:
+            self._observer.error("score_unavailable", len(batch))
+            if not self._index_unscored:
+                raise
+            result.awaiting_score += sum(len(one.documents) for one in batch)
+            return
         scored_at = iso_ms(self._now_ms())
-        for (document, _), score, is_bad in zip(batch, scores, bad, strict=True):
+        for one, score, is_bad in zip(batch, scores, bad, strict=True):
             if is_bad:
                 reason = f"the model answered {score}, which is no score in [0, 1] (weights {version})"
-                self._set_aside(result, document.record, "score", reason, document.item_id)
+                for document in one.documents:
+                    self._set_aside(result, document.record, "score", reason, document.item_id)
                 continue
-            document.source[fields.IMAGE_SCORE] = float(score)
-            document.source[fields.IMAGE_SCORE_VERSION] = version
-            document.source[fields.IMAGE_SCORED_AT] = scored_at
+            for document in one.documents:
+                document.source[fields.IMAGE_SCORE] = float(score)
+                document.source[fields.IMAGE_SCORE_VERSION] = version
+                document.source[fields.IMAGE_SCORED_AT] = scored_at
+            if self._memory is not None:
+                self._memory.remember(
+                    KnownScore(one.photo.digest, float(score), version, scored_at, one.photo.ai)
+                )
 
     def _set_aside(
         self, result: Analysis, record: Record, stage: Stage, reason: str, item_id: str | None
     ) -> None:
+        self._observer.error(stage)
         result.dead_letters.append(DeadLetter(record, stage, reason, iso_ms(self._now_ms()), item_id))
+
+
+def _document(message: ItemMessage, record: Record) -> Document:
+    source = message.to_document()
+    emptied = frozenset(ITEM_FIELDS) - source.keys()
+    return Document(message.item_id, message.updated_at, source, record, emptied)
+
+
+def _flag(document: Document, ai: AiGenerated | None) -> None:
+    """What is known of how the photo was made, beside what the message said."""
+    said = document.source.get(fields.AI_GENERATED)
+    found = more_suspicious(None if said is None else AiGenerated.model_validate(said), ai)
+    if found is not None:
+        document.source[fields.AI_GENERATED] = found.model_dump(exclude_none=True)
 
 
 def _tombstone(record: Record) -> dict[str, Any]:
@@ -181,4 +312,4 @@ def _tombstone(record: Record) -> dict[str, Any]:
     }
 
 
-__all__ = ["Analysis", "Analyzer", "Document", "Loader", "Scorer"]
+__all__ = ["Analysis", "Analyzer", "Document", "KnowingLoader", "Loader", "Scorer"]

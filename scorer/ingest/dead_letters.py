@@ -11,6 +11,7 @@ from typing import Any
 from ranking.errors import ServerError
 from ranking.item_message import DEFAULT_TOPIC
 from ranking.kafka import ENGINE, ensure_topics, open_consumer, open_producer
+from scorer.ingest.dlq import readable
 from scorer.ingest.records import DeadLetter
 
 
@@ -106,7 +107,8 @@ def read_dead_letters(
             if message.error():
                 open_ends.discard(message.partition())  # the end of this partition
             else:
-                found.append((message.timestamp()[1], _readable(message.value())))
+                place = {"dlq_partition": message.partition(), "dlq_offset": message.offset()}
+                found.append((message.timestamp()[1], {**readable(message.value()), **place}))
     except KafkaException as e:
         raise ServerError(
             ENGINE,
@@ -117,19 +119,6 @@ def read_dead_letters(
         consumer.close()
     found.sort(key=lambda pair: pair[0])
     return [letter for _, letter in found[-limit:]], total
-
-
-def _readable(value: bytes | None) -> dict[str, Any]:
-    try:
-        letter = json.loads(value or b"")
-    except ValueError:
-        letter = None
-    if isinstance(letter, dict):
-        return letter
-    return {
-        "reason": "not a dead letter of this toolkit",
-        "original": (value or b"").decode(errors="replace"),
-    }
 
 
 __all__ = ["DeadLetterQueue", "dead_letter_topic", "read_dead_letters"]

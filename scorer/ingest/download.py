@@ -1,8 +1,8 @@
 """One photo over http(s), without being led into the operator's own network.
 
-The name is resolved once, every address it has must be public, and the connection goes to the address
-that was checked, so a name that changes its answer in between gains nothing. Redirects are followed by
-hand, each through the same check.
+The name is resolved once, every address it has must be public (an IPv4 address inside an IPv6 one too), and
+the connection goes to the address that was checked, so a name that changes its answer in between gains
+nothing. Redirects are followed by hand, each through the same check.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ import urllib3
 from ranking.errors import InputError
 
 MAX_REDIRECTS: Final = 3
+_CARRIERS: Final = (
+    tuple(  # IPv6 networks whose last 32 bits are an IPv4 address that a gateway may connect to
+        ipaddress.IPv6Network(network)
+        for network in ("64:ff9b::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")
+    )
+)
+_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
 _CHUNK: Final = 65_536  # bytes
 _TOTAL: Final = 3  # times `timeout_s`: the limit of a whole download
 
@@ -56,6 +63,9 @@ def _follow(url: str, max_bytes: int, timeout_s: float, allow_private_hosts: boo
                 raise _TryAgain(f"HTTP {response.status}")
             if response.status != 200:
                 raise InputError(f"the photo's server answered HTTP {response.status}")
+            encoding = response.headers.get("Content-Encoding", "identity").lower()
+            if encoding != "identity":  # not asked for; a few bytes could become gigabytes
+                raise InputError(f"the photo's server packs it ({encoding})")
             return _body(response, max_bytes, time.monotonic() + _TOTAL * timeout_s)
         except urllib3.exceptions.HTTPError as e:
             raise _TryAgain(str(e)) from e
@@ -87,6 +97,7 @@ def _get(
         pool = urllib3.HTTPConnectionPool(address, port, **options)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "rank-toolkit", "Accept": "image/*"}
+    headers["Accept-Encoding"] = "identity"
     try:
         response = pool.request("GET", target, headers=headers, redirect=False, preload_content=False)
     except urllib3.exceptions.HTTPError as e:
@@ -103,14 +114,27 @@ def _checked_address(host: str, port: int, allow_private_hosts: bool) -> str:
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     if not allow_private_hosts:
         for address in addresses:
-            if not ipaddress.ip_address(address).is_global:
+            if not _is_public(address):
                 raise InputError(f"{host} is a private address; photos are downloaded from public ones only")
     return addresses[0]
 
 
+def _is_public(address: str) -> bool:
+    """Whether an address is one of the internet's, also where it carries another one inside."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local or ip in _LOCAL_NAT64:
+            return False
+        if ip.sixtofour is not None and not _is_public(str(ip.sixtofour)):
+            return False
+        if any(ip in network for network in _CARRIERS):
+            return _is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
 def _body(response: urllib3.BaseHTTPResponse, max_bytes: int, until: float) -> bytes:
     body = bytearray()
-    for chunk in response.stream(_CHUNK, decode_content=True):
+    for chunk in response.stream(_CHUNK, decode_content=False):
         body += chunk
         if len(body) > max_bytes:
             raise InputError(f"the photo has more than {max_bytes} bytes")

@@ -1,26 +1,39 @@
 """Writes documents to Elasticsearch so that each ends at its newest version, whatever fails on the way.
 
-`version_type: external_gte` with `updated_at` as the version makes a write repeatable: what arrives twice
-changes nothing, what arrives late is refused with 409 and counted as stale. What may pass (429, 503, a lost
-connection) is tried again with jittered backoff for as long as the caller waits; what will not is reported
-item by item with the server's reason.
+Each is merged by the stored script `rank-item-update-v1`: what arrives twice changes nothing, what arrives
+late (by `updated_at`) is stale, and what others wrote beside it (attributes, embeddings, a newer score)
+stays. On a cluster without that script a document is replaced whole under `version_type: external_gte`,
+which is as safe against older messages but not against losing what others wrote.
+
+What may pass (429, 503, a lost connection) is tried again with jittered backoff for as long as the caller
+waits, and `Pace` lets less through in the meantime; what will not is reported item by item with the
+server's reason.
 """
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import stamina
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from elasticsearch import ApiError, AuthorizationException, ConnectionTimeout, Elasticsearch, TransportError
 
+from ranking import fields
 from ranking.errors import ServerError
 from ranking.es import server_errors
+from ranking.item_message import epoch_ms
 from scorer.ingest.analyzer import Document
+from scorer.ingest.observe import Observer
+from scorer.ingest.pace import Pace
 
 ENGINE: Final = "Elasticsearch"
+UPDATE_SCRIPT: Final = "rank-item-update-v1"  # `rank-cli templates apply` stores it
+_CONFLICTS: Final = 3  # times the server itself tries an update again that met another writer
+_OVERLOAD: Final = frozenset({429, 503, 504})
 _PASSING_STATUS: Final = frozenset({429, 502, 503, 504})
 _PASSING_TYPES: Final = frozenset({"cluster_block_exception", "unavailable_shards_exception"})
 _FATAL_TYPES: Final = frozenset({"index_not_found_exception", "security_exception"})
@@ -39,6 +52,12 @@ class FeedResult:
     stale: list[Document] = field(default_factory=list)  # the index holds something newer
     refused: list[tuple[Document, str]] = field(default_factory=list)  # for good, with the server's reason
 
+    def add(self, other: FeedResult) -> None:
+        """Add what became of others."""
+        self.written += other.written
+        self.stale += other.stale
+        self.refused += other.refused
+
 
 class Feeder:
     """Bulk writer of item documents.
@@ -47,9 +66,11 @@ class Feeder:
         es: a client.
         index: index or alias to write to; it must exist.
         wait_s: how long to try again while the server refuses or is gone; None waits for ever.
-        max_docs: documents in one bulk request.
+        max_docs: documents in one bulk request, at most.
+        max_requests: bulk requests at a time, at most; both shrink while the server pushes back.
         stop: once set, waiting ends at the next failed attempt.
         on_wait: told why, when it begins to wait.
+        observer: told of requests, errors and the pace.
     """
 
     def __init__(
@@ -59,17 +80,22 @@ class Feeder:
         *,
         wait_s: float | None = None,
         max_docs: int = 500,
+        max_requests: int = 4,
         stop: threading.Event | None = None,
         on_wait: Callable[[str], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         # Retries are made here, where only what failed is sent again.
         self._es = es.options(max_retries=0, retry_on_timeout=False)
         self._index = index
         self._wait_s = wait_s
-        self._max_docs = max_docs
+        self._observer = observer or Observer()
+        self.pace = Pace(max_requests, max_docs, on_change=self._observer.pace)
         self._stop = stop or threading.Event()
         self._on_wait = on_wait
         self._require_alias: bool | None = None
+        self._merges: bool | None = None  # with the stored script; None until the server was asked
+        self._pool: ThreadPoolExecutor | None = None
 
     def check(self) -> None:
         """See that there is something to write to, so that a bulk does not create an index by accident.
@@ -80,8 +106,15 @@ class Feeder:
         with server_errors(f"looking for {self._index}"):
             self._require_alias = bool(self._es.indices.exists_alias(name=self._index))
             there = self._require_alias or bool(self._es.indices.exists(index=self._index))
+            self._merges = self._has_script()
         if not there:
             raise _no_index(self._index)
+
+    def _has_script(self) -> bool:
+        try:
+            return bool(self._es.options(ignore_status=404).get_script(id=UPDATE_SCRIPT).get("found"))
+        except AuthorizationException:
+            return True  # a writer may use stored scripts and not read them; a bulk request would say
 
     def write(self, documents: Sequence[Document]) -> FeedResult:
         """Write every document, or say which were refused for good.
@@ -89,17 +122,33 @@ class Feeder:
         Raises:
             ServerError: the server is still gone after `wait_s`, or refuses the request as such.
         """
+        chunks = list(self._chunks(documents))
         result = FeedResult()
-        for chunk in self._chunks(documents):
-            self._write_chunk(chunk, result)
+        if len(chunks) < 2 or self.pace.max_requests == 1:
+            for chunk in chunks:
+                result.add(self._write_chunk(chunk))
+            return result
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.pace.max_requests, thread_name_prefix="bulk")
+        here = [contextvars.copy_context() for _ in chunks]  # spans of the caller hold in the threads
+        work = [
+            self._pool.submit(c.run, self._write_chunk, chunk) for c, chunk in zip(here, chunks, strict=True)
+        ]
+        for one in work:
+            result.add(one.result())
         return result
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _chunks(self, documents: Sequence[Document]) -> Iterator[list[Document]]:
         chunk: list[Document] = []
         size = 0
         for document in documents:
             weight = 500 + sum(len(v) for v in document.source.values() if isinstance(v, str))
-            if chunk and (len(chunk) == self._max_docs or size + weight > _MAX_BYTES):
+            if chunk and (len(chunk) == self.pace.max_docs or size + weight > _MAX_BYTES):
                 yield chunk
                 chunk, size = [], 0
             chunk.append(document)
@@ -107,7 +156,8 @@ class Feeder:
         if chunk:
             yield chunk
 
-    def _write_chunk(self, chunk: list[Document], result: FeedResult) -> None:
+    def _write_chunk(self, chunk: list[Document]) -> FeedResult:
+        result = FeedResult()
         pending = chunk
         attempts = 1 if self._wait_s == 0 else None
         told = False
@@ -131,7 +181,7 @@ class Feeder:
                 wait_jitter=1.0,
             ):
                 with attempt:
-                    pending, why = self._send(pending, result)
+                    pending, why = self._round(pending, result)
                     _raise_if(pending, why)
         except _TryAgain as e:
             raise ServerError(
@@ -139,61 +189,111 @@ class Feeder:
                 f"{len(pending)} documents are not written yet: {e}",
                 hint="nothing is lost; run `rank-cli stack status`, then the same command again",
             ) from e
+        return result
 
-    def _send(self, documents: Sequence[Document], result: FeedResult) -> tuple[list[Document], str]:
-        """One bulk request; the documents to send again, and why."""
-        operations: list[Mapping[str, Any]] = []
-        for document in documents:
-            action = {"_id": document.item_id, "version": document.version, "version_type": "external_gte"}
-            operations += [{"index": action}, document.source]
+    def _round(self, documents: list[Document], result: FeedResult) -> tuple[list[Document], str]:
+        """Each document once, in requests as large as the pace allows; the documents to send again, and why.
+
+        Where one request is pushed back, those behind it wait for the next round.
+        """
+        rest = documents
+        while rest:
+            with self.pace.request() as began:
+                part, rest = rest[: self.pace.docs], rest[self.pace.docs :]
+                with self._observer.stage("bulk", len(part)):
+                    again, why, overloaded = self._send(part, result)
+                if overloaded:
+                    self._observer.error("bulk_pushed_back", len(again))
+                    self.pace.pushed_back(began, len(part))
+                elif not again:
+                    self.pace.taken()
+            if again:
+                return again + rest, why
+        return [], ""
+
+    def _send(self, documents: Sequence[Document], result: FeedResult) -> tuple[list[Document], str, bool]:
+        """One bulk request; the documents to send again, why, and whether for lack of room."""
         try:
+            if self._merges is None:
+                self._merges = self._has_script()
             answer = self._es.bulk(
-                index=self._index, operations=operations, require_alias=self._require_alias or None
+                index=self._index,
+                operations=[line for document in documents for line in self._lines(document)],
+                require_alias=self._require_alias or None,
             )
         except ApiError as e:
             if e.status_code in _PASSING_STATUS:
-                return list(documents), f"HTTP {e.status_code}"
+                return list(documents), f"HTTP {e.status_code}", e.status_code in _OVERLOAD
             if e.status_code == 413 and len(documents) > 1:
                 half = len(documents) // 2
-                first, why = self._send(documents[:half], result)
-                second, why_too = self._send(documents[half:], result)
-                return first + second, why or why_too
+                first, why, overloaded = self._send(documents[:half], result)
+                second, why_too, overloaded_too = self._send(documents[half:], result)
+                return first + second, why or why_too, overloaded or overloaded_too
             if e.status_code == 413:
-                result.refused.append((documents[0], "the document is larger than the server takes"))
-                return [], ""
+                self._refuse(documents[0], "the document is larger than the server takes", result)
+                return [], "", False
             with server_errors(f"writing to {self._index}"):
                 raise
         except TransportError as e:
-            return list(documents), str(e.message).splitlines()[0]
+            return list(documents), str(e.message).splitlines()[0], isinstance(e, ConnectionTimeout)
         return self._sort(documents, answer["items"], result)
+
+    def _lines(self, document: Document) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        if not self._merges:
+            guard = {"version": document.version, "version_type": "external_gte"}
+            return {"index": {"_id": document.item_id, **guard}}, document.source
+        script = {"id": UPDATE_SCRIPT, "params": {"doc": document.merged}}
+        action = {"_id": document.item_id, "retry_on_conflict": _CONFLICTS}
+        body = {"script": script, "upsert": document.source, "_source": [fields.UPDATED_AT]}
+        return {"update": action}, body
 
     def _sort(
         self, documents: Sequence[Document], items: Sequence[Mapping[str, Any]], result: FeedResult
-    ) -> tuple[list[Document], str]:
+    ) -> tuple[list[Document], str, bool]:
         again: list[Document] = []
-        why = ""
+        why, overloaded = "", False
         for document, item in zip(documents, items, strict=True):
-            outcome = item["index"]
+            outcome = next(iter(item.values()))
             status, error = int(outcome["status"]), outcome.get("error") or {}
             kind = error.get("type", "")
             landed = str(outcome.get("_index", ""))
             if status < 300 and landed.startswith(f"{self._index}-failures"):
-                why_not = f"the ingest pipeline rejected it: see {landed}/_doc/{document.item_id}"
-                result.refused.append((document, why_not))
-            elif status < 300:
+                self._refuse(
+                    document, f"the ingest pipeline rejected it: see {landed}/_doc/{document.item_id}", result
+                )
+            elif status < 300 and not self._is_stale(document, outcome):
                 result.written.append(document)
+                self._observer.item(document.record, "written")
+            elif status < 300 or (status == 409 and not self._merges):
+                result.stale.append(document)
+                self._observer.item(document.record, "stale")
             elif kind in _FATAL_TYPES:
                 if kind == "index_not_found_exception":
                     raise _no_index(self._index)
                 raise ServerError(ENGINE, f"writing to {self._index}: {error.get('reason')}")
-            elif status == 409:
-                result.stale.append(document)
-            elif status in _PASSING_STATUS or kind in _PASSING_TYPES:
-                again.append(document)
+            elif UPDATE_SCRIPT in str(error) and "unable to find script" in str(error):
+                raise ServerError(
+                    ENGINE,
+                    f"the script {UPDATE_SCRIPT} is gone from the cluster",
+                    hint="run `rank-cli templates apply`",
+                )
+            elif status in _PASSING_STATUS or kind in _PASSING_TYPES or status == 409:
+                again.append(document)  # 409: other writers met it more often than the server tries
                 why = f"{kind}: {error.get('reason')}"
+                overloaded = overloaded or status in _OVERLOAD
             else:
-                result.refused.append((document, _reason(error)))
-        return again, why
+                self._refuse(document, _reason(error), result)
+        return again, why, overloaded
+
+    def _refuse(self, document: Document, why: str, result: FeedResult) -> None:
+        result.refused.append((document, why))
+        self._observer.item(document.record, "refused")
+
+    @staticmethod
+    def _is_stale(document: Document, outcome: Mapping[str, Any]) -> bool:
+        """Whether the index holds a newer state of the item, which the script has kept."""
+        held = outcome.get("get", {}).get("_source", {}).get(fields.UPDATED_AT)
+        return held is not None and epoch_ms(held) > document.version
 
 
 def _raise_if(pending: Sequence[Document], why: str) -> None:

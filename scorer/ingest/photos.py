@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,19 @@ class Photo:
 
     pixels: Pixels
     ai: AiGenerated | None = None
+    digest: str | None = None  # of the encoded bytes, as `photo_digest` makes it
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A photo that was read and not decoded, since its score is known."""
+
+    digest: str
+
+
+def photo_digest(data: bytes) -> str:
+    """SHA-256 of an encoded photo, its first 128 bits in hex: the same bytes under any address."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,14 +166,35 @@ class PhotoLoader:
         """Begin to load one photo; the future raises PhotoError where it cannot be had."""
         return self._pool.submit(self._load, url)
 
+    def submit_unless(self, url: str, known: Callable[[str], bool]) -> Future[Photo | KnownPhoto]:
+        """Begin to read one photo, and to decode it unless `known` says so of its digest."""
+        return self._pool.submit(self._load_unless, url, known)
+
+    def _load_unless(self, url: str, known: Callable[[str], bool]) -> Photo | KnownPhoto:
+        data = self._source.read(url)
+        digest = photo_digest(data)
+        return KnownPhoto(digest) if known(digest) else self._decoded(data, digest)
+
     def _load(self, url: str) -> Photo:
         data = self._source.read(url)
+        return self._decoded(data, photo_digest(data))
+
+    def _decoded(self, data: bytes, digest: str) -> Photo:
         pixels = self._decode(data)
-        return Photo(pixels, ai_generated(data, pixels, self._classifier))
+        return Photo(pixels, ai_generated(data, pixels, self._classifier), digest)
 
     def close(self) -> None:
         """End the threads; what was not begun is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-__all__ = ["MAX_BYTES", "Photo", "PhotoError", "PhotoLoader", "PhotoSource", "Pixels"]
+__all__ = [
+    "MAX_BYTES",
+    "KnownPhoto",
+    "Photo",
+    "PhotoError",
+    "PhotoLoader",
+    "PhotoSource",
+    "Pixels",
+    "photo_digest",
+]

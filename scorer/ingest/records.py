@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+REPLAYS: Final = "rank-replays"  # header: how often `ingest dlq replay` put the message back
 Stage = Literal["parse", "photo", "score", "write"]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One Kafka message."""
+    """One message, from Kafka or from another broker."""
 
     value: bytes | None  # None is a tombstone: the key's item is gone
     key: bytes | None = None
@@ -20,6 +21,12 @@ class Record:
     partition: int = 0
     offset: int = 0
     timestamp_ms: int | None = None  # as the broker or the producer stamped it
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """The last header of that name, as text."""
+        found = [value for key, value in self.headers if key.lower() == name]
+        return found[-1].decode(errors="replace") if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,17 @@ class DeadLetter:
     item_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As it travels. `original` is text where it is UTF-8, else `original_base64`."""
+        """As it travels. `original` is text, or `original_base64` where it is not UTF-8."""
         value = self.record.value or b""
         try:
             original: Mapping[str, str] = {"original": value.decode()}
         except UnicodeDecodeError:
             original = {"original_base64": base64.b64encode(value).decode()}
+        key = {} if self.record.key is None else {"key_base64": base64.b64encode(self.record.key).decode()}
+        times = self.record.header(REPLAYS)
+        replays = {"replays": int(times)} if times is not None and times.isdigit() else {}
+        if self.record.value is None:
+            original = {}  # a tombstone
         return {
             "reason": self.reason,
             "stage": self.stage,
@@ -47,8 +59,10 @@ class DeadLetter:
             "partition": self.record.partition,
             "offset": self.record.offset,
             "at": self.at,
+            **key,
+            **replays,
             **original,
         }
 
 
-__all__ = ["DeadLetter", "Record", "Stage"]
+__all__ = ["REPLAYS", "DeadLetter", "Record", "Stage"]

@@ -7,8 +7,9 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
-from typing import Final
+from typing import Final, Literal
 
 from elasticsearch import Elasticsearch
 
@@ -16,15 +17,101 @@ from ranking import es as elastic
 from ranking.item_message import DEFAULT_TOPIC
 from ranking.kafka import PARTITIONS, bootstrap_of, ensure_topics, open_consumer
 from ranking.settings import Settings, get_settings
-from scorer.ingest.analyzer import Analyzer
+from scorer.ingest.analyzer import Analyzer, Scorer
 from scorer.ingest.dead_letters import DeadLetterQueue, dead_letter_topic
+from scorer.ingest.degraded import GivingUp
 from scorer.ingest.feeder import Feeder
+from scorer.ingest.health import Health
+from scorer.ingest.observe import Observer
+from scorer.ingest.photo_memory import LiveVersion, PhotoMemory
 from scorer.ingest.photos import PhotoLoader, PhotoSource
 from scorer.ingest.stream import IngestSummary, Progress, Stream
 from scorer.provenance import Classifier
 from scorer.serving.client import ONLINE, Priority, ScoreClient
 
 DEFAULT_GROUP: Final = "rank-ingest"
+STOP_DEADLINE_S: Final = 25.0  # Kubernetes kills after 30
+WhenScoringFails = Literal["wait", "index-unscored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What turns records into documents of the index, opened."""
+
+    analyzer: Analyzer
+    feeder: Feeder
+    loader: PhotoLoader
+
+    def close(self) -> None:
+        """End the threads."""
+        self.loader.close()
+        self.feeder.close()
+
+
+def open_tools(
+    settings: Settings,
+    *,
+    photos: PhotoSource | None = None,
+    classifier: Classifier | None = None,
+    index: str | None = None,
+    score_batch: int = 16,
+    wait_s: float | None = None,
+    deadline_s: float = 30.0,
+    priority: Priority = ONLINE,
+    when_scoring_fails: WhenScoringFails = "wait",
+    give_up_s: float = 10.0,
+    reuse_scores: bool = True,
+    trust_urls: bool = True,
+    es: Elasticsearch | None = None,
+    triton_url: str | None = None,
+    stop: threading.Event | None = None,
+    on_wait: Callable[[str], None] | None = None,
+    observer: Observer | None = None,
+) -> Tools:
+    """Open Triton and Elasticsearch as `run_stream` uses them; its arguments say what each is for.
+
+    Raises:
+        ServerError: an engine is not there, or there is no such index.
+    """
+    index = index or settings.index
+    patience = give_up_s if when_scoring_fails == "index-unscored" else wait_s
+
+    def client(wait_s: float | None, deadline_s: float = deadline_s) -> ScoreClient:
+        return ScoreClient(
+            triton_url,
+            deadline_s=deadline_s,
+            wait_s=wait_s,
+            priority=priority,
+            stop=stop,
+            on_wait=None if wait_s == 0 else on_wait,
+            settings=settings,
+        )
+
+    patient = client(patience)
+    patient.check()
+    scorer: Scorer = patient
+    if when_scoring_fails == "index-unscored":
+        scorer = GivingUp(patient, client(0), on_change=on_wait)
+    es = es or elastic.connect(settings)
+    feeder = Feeder(es, index, wait_s=wait_s, stop=stop, on_wait=on_wait, observer=observer)
+    feeder.check()
+    memory = None
+    if reuse_scores:
+        live = LiveVersion(client(0, 5.0).probe)
+        live()  # known before the first batch
+        memory = PhotoMemory(es, index, live, trust_urls=trust_urls)
+        if not memory.may_read() and on_wait:
+            on_wait(f"this login may not read {index}: a change of the price alone is scored again")
+    loader = PhotoLoader.for_size(photos or PhotoSource(), patient.image_size, classifier=classifier)
+    analyzer = Analyzer(
+        scorer,
+        loader,
+        score_batch=score_batch,
+        memory=memory,
+        index_unscored=when_scoring_fails == "index-unscored",
+        observer=observer,
+    )
+    return Tools(analyzer, feeder, loader)
 
 
 def run_stream(
@@ -43,12 +130,21 @@ def run_stream(
     wait_s: float | None = None,
     deadline_s: float = 30.0,
     priority: Priority = ONLINE,
+    when_scoring_fails: WhenScoringFails = "wait",
+    give_up_s: float = 10.0,
+    reuse_scores: bool = True,
+    trust_urls: bool = True,
     es: Elasticsearch | None = None,
     triton_url: str | None = None,
     kafka_bootstrap: str | None = None,
+    broker_url: str | None = None,
     stop: threading.Event | None = None,
+    stop_deadline_s: float | None = None,
     on_progress: Progress | None = None,
     on_wait: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    observer: Observer | None = None,
+    health: Health | None = None,
 ) -> IngestSummary:
     """Consume item messages into the index until stopped, drained or idle.
 
@@ -59,7 +155,7 @@ def run_stream(
         topic: its dead letters go to `{topic}.dlq`; both are made where they are missing.
         group: consumer group; processes with the same group share the topic's partitions.
         index: index or alias to write to; the settings' by default. It must exist.
-        until_empty: return when the topic has been read to its end.
+        until_empty: return when the topic has been read to its end. Kafka only.
         stop_after_idle_s: return when nothing came for so long.
         batch: messages taken at a time.
         score_batch: photos in one request to Triton.
@@ -68,51 +164,97 @@ def run_stream(
             left unscored because an engine was down.
         deadline_s: limit of one request to Triton.
         priority: 1 is scored before 2.
+        when_scoring_fails: wait for Triton, or let items go on without a score after `give_up_s`.
+        give_up_s: how long items wait for a Triton that is gone where they may go on unscored.
+        reuse_scores: do not score a photo again that the same weights have scored (by its hash).
+        trust_urls: take an item's photo for the same as long as its address is, without reading it.
         es, triton_url, kafka_bootstrap: instead of the settings'.
+        broker_url: redis://, nats:// or amqp:// instead of Kafka; see `scorer.ingest.brokers`.
         stop: set it to finish what was read, commit and return.
+        stop_deadline_s: how long that may take; what is not finished then is delivered again.
         on_progress: called with the summary so far, after each batch.
         on_wait: told which engine it waits for.
+        on_note: told what somebody should know, as messages that Kafka deleted before they were read.
+        observer: told of stages, errors and lag.
+        health: told whether work goes on.
 
     Raises:
         ServerError: an engine is not there at the start, or refuses for good.
     """
     settings = settings or get_settings()
     stop = stop or threading.Event()
-    bootstrap = bootstrap_of(kafka_bootstrap, settings)
-    index = index or settings.index
+    health = health or Health()
 
-    scorer = ScoreClient(
-        triton_url,
-        deadline_s=deadline_s,
+    def waiting(why: str) -> None:
+        health.waiting(why)
+        if on_wait:
+            on_wait(why)
+
+    if broker_url is None:
+        bootstrap = bootstrap_of(kafka_bootstrap, settings)
+    else:
+        from scorer.ingest.brokers import run_broker
+        from scorer.ingest.doors import door
+
+        at = door(broker_url, topic=topic, group=group, at_once=batch * (in_flight + 1))
+    tools = open_tools(
+        settings,
+        photos=photos,
+        classifier=classifier,
+        index=index,
+        score_batch=score_batch,
         wait_s=wait_s,
+        deadline_s=deadline_s,
         priority=priority,
+        when_scoring_fails=when_scoring_fails,
+        give_up_s=give_up_s,
+        reuse_scores=reuse_scores,
+        trust_urls=trust_urls,
+        es=es,
+        triton_url=triton_url,
         stop=stop,
-        on_wait=on_wait,
-        settings=settings,
-    )
-    scorer.check()
-    feeder = Feeder(es or elastic.connect(settings), index, wait_s=wait_s, stop=stop, on_wait=on_wait)
-    feeder.check()
-    ensure_topics(bootstrap, {topic: PARTITIONS})
-    dead_letters = DeadLetterQueue(bootstrap, dead_letter_topic(topic), stop=stop)
-    loader = PhotoLoader.for_size(photos or PhotoSource(), scorer.image_size, classifier=classifier)
-    stream = Stream(
-        open_consumer(bootstrap, group),
-        topic,
-        analyzer=Analyzer(scorer, loader, score_batch=score_batch),
-        feeder=feeder,
-        dead_letters=dead_letters,
-        batch=batch,
-        in_flight=in_flight,
-        stop=stop,
+        on_wait=waiting,
+        observer=observer,
     )
     try:
-        return stream.run(
-            until_empty=until_empty, stop_after_idle_s=stop_after_idle_s, on_progress=on_progress
+        if broker_url is not None:
+            return run_broker(
+                at,
+                analyzer=tools.analyzer,
+                feeder=tools.feeder,
+                batch=batch,
+                in_flight=in_flight,
+                stop_after_idle_s=stop_after_idle_s,
+                stop=stop,
+                stop_deadline_s=stop_deadline_s,
+                on_progress=on_progress,
+                observer=observer,
+                health=health,
+            )
+        ensure_topics(bootstrap, {topic: PARTITIONS})
+        dead_letters = DeadLetterQueue(bootstrap, dead_letter_topic(topic), stop=stop)
+        stream = Stream(
+            open_consumer(bootstrap, group),
+            topic,
+            analyzer=tools.analyzer,
+            feeder=tools.feeder,
+            dead_letters=dead_letters,
+            batch=batch,
+            in_flight=in_flight,
+            stop=stop,
+            stop_deadline_s=stop_deadline_s,
+            observer=observer,
+            health=health,
+            on_note=on_note,
         )
+        try:
+            return stream.run(
+                until_empty=until_empty, stop_after_idle_s=stop_after_idle_s, on_progress=on_progress
+            )
+        finally:
+            dead_letters.close()
     finally:
-        loader.close()
-        dead_letters.close()
+        tools.close()
 
 
 @contextlib.contextmanager
@@ -141,4 +283,13 @@ def quiet_retries() -> None:
     logging.getLogger("stamina").propagate = False
 
 
-__all__ = ["DEFAULT_GROUP", "quiet_retries", "run_stream", "stop_on_signals"]
+__all__ = [
+    "DEFAULT_GROUP",
+    "STOP_DEADLINE_S",
+    "Tools",
+    "WhenScoringFails",
+    "open_tools",
+    "quiet_retries",
+    "run_stream",
+    "stop_on_signals",
+]

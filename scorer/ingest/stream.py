@@ -16,49 +16,25 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ranking.errors import ServerError
-from ranking.item_message import iso_ms
 from ranking.kafka import explain
 from scorer.ingest.analyzer import Analyzer
-from scorer.ingest.dead_letters import DeadLetterQueue
 from scorer.ingest.feeder import Feeder
-from scorer.ingest.records import DeadLetter, Record
+from scorer.ingest.health import Health
+from scorer.ingest.observe import Observer
+from scorer.ingest.records import Record
+from scorer.ingest.work import DeadLetters, IngestSummary, Worker
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 Progress = Callable[["IngestSummary"], None]
 _STALL_S: Final = 5.0  # a batch that takes longer has its partitions paused
+_ASK_S: Final = 10.0  # for the brokers' answer about offsets
 _LINGER_S: Final = 0.2  # how long a batch may wait to be full
-
-
-@dataclass(slots=True)
-class IngestSummary:
-    """What one run did. received = indexed + stale + dead letters of stages `parse` and `write`."""
-
-    received: int = 0  # records read, those delivered again included
-    indexed: int = 0  # documents that the index took = scored + unscored + deleted
-    scored: int = 0  # of these, with an image score
-    unscored: int = 0  # of these, on the shelf without an image score
-    deleted: int = 0  # of these, marked as deleted
-    stale: int = 0  # older than what the index or the batch already had
-    dead_letters: int = 0  # of all stages; an item with a broken photo is both indexed and here
-    seconds: float = 0.0
-    interrupted: bool = False  # stopped while an engine was gone; what was at work is delivered again
-
-    def to_dict(self) -> dict[str, Any]:
-        """For printing: counts, seconds and items per second."""
-        rate = self.received / self.seconds if self.seconds else 0.0
-        return {**asdict(self), "seconds": round(self.seconds, 3), "per_second": round(rate, 1)}
-
-    def add(self, other: IngestSummary) -> None:
-        """Add the counts of one more batch."""
-        for name, value in asdict(other).items():
-            if name not in ("seconds", "interrupted"):
-                setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass(slots=True)
@@ -81,6 +57,10 @@ class Stream:
         batch: records taken at a time.
         in_flight: batches worked on at a time, so that photos load while others are scored.
         stop: set it to finish what was read, commit and return.
+        stop_deadline_s: how long that may take; what is not finished then is delivered again.
+        observer: told of batches and of what waits.
+        health: told that this loop turns.
+        on_note: told what somebody should know.
     """
 
     def __init__(
@@ -90,16 +70,23 @@ class Stream:
         *,
         analyzer: Analyzer,
         feeder: Feeder,
-        dead_letters: DeadLetterQueue,
+        dead_letters: DeadLetters,
         batch: int = 64,
         in_flight: int = 2,
         stop: threading.Event | None = None,
+        stop_deadline_s: float | None = None,
+        observer: Observer | None = None,
+        health: Health | None = None,
+        on_note: Callable[[str], None] | None = None,
     ) -> None:
         self._consumer = consumer
+        self._note_of = on_note or (lambda _: None)
         self._topic = topic
-        self._analyzer = analyzer
-        self._feeder = feeder
-        self._dead_letters = dead_letters
+        self._observer = observer or Observer()
+        self._work = Worker(analyzer, feeder, dead_letters, observer=self._observer)
+        self._health = health or Health()
+        self._stop_deadline_s = stop_deadline_s
+        self._give_up_at: float | None = None  # monotonic; set once it was told to stop
         self._batch = batch
         self._in_flight = in_flight
         self._stop = stop or threading.Event()
@@ -134,6 +121,7 @@ class Stream:
         pool = ThreadPoolExecutor(self._in_flight, thread_name_prefix="ingest")
         try:
             while not self._stop.is_set():
+                self._health.beat()
                 self._read(pool)
                 self._finish(on_progress, began, room=self._in_flight - 1)
                 if self._batches:
@@ -142,10 +130,11 @@ class Stream:
                     break
                 if stop_after_idle_s is not None and time.monotonic() - self._last_busy > stop_after_idle_s:
                     break
+            self._health.stopping()
             self._finish(on_progress, began, room=0)
         finally:
             self._stop.set()  # ends the waiting of what is still at work after an error
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=not self._late(), cancel_futures=True)
             self._commit_last()
             self._consumer.close()
         self._summary.seconds = time.monotonic() - began
@@ -178,31 +167,14 @@ class Stream:
             raise explain(error)
         # Anything else (a broker that is gone, a leader that moves) librdkafka tries again by itself.
 
-    def _work(self, records: list[Record]) -> IngestSummary:
-        analysis = self._analyzer.analyze(records)
-        fed = self._feeder.write(analysis.documents)
-        at = iso_ms(time.time_ns() // 1_000_000)
-        letters = [
-            *analysis.dead_letters,
-            *(DeadLetter(doc.record, "write", reason, at, doc.item_id) for doc, reason in fed.refused),
-        ]
-        deleted = sum(document.is_deleted for document in fed.written)
-        scored = sum(document.is_scored for document in fed.written)
-        return IngestSummary(
-            received=len(records),
-            indexed=len(fed.written),
-            scored=scored,
-            unscored=len(fed.written) - scored - deleted,
-            deleted=deleted,
-            stale=len(fed.stale) + analysis.superseded,
-            dead_letters=self._dead_letters.put(letters) if letters else 0,
-        )
-
     def _finish(self, on_progress: Progress | None, began: float, *, room: int) -> None:
         """Commit finished batches in the order they were read, until at most `room` are at work."""
         while self._batches and (len(self._batches) > room or self._batches[0].work.done()):
             batch = self._batches[0]
-            self._await(batch.work)
+            if not self._await(batch.work):
+                self._summary.interrupted = True  # told to stop, and out of time
+                self._batches.clear()
+                return
             try:
                 self._summary.add(batch.work.result())
             except ServerError:
@@ -215,17 +187,29 @@ class Stream:
             self._next_offsets.update(batch.next_offsets)
             if batch.next_offsets:
                 self._commit()
+            self._health.working()
+            self._tell_lag()
             self._summary.seconds = time.monotonic() - began
             if on_progress:
                 on_progress(self._summary)
 
-    def _await(self, work: Future[IngestSummary]) -> None:
-        """Wait for a batch; in a long wait, keep this member in its group without reading on."""
-        if wait_for([work], timeout=_STALL_S).done:
-            return
+    def _await(self, work: Future[IngestSummary]) -> bool:
+        """Wait for a batch; in a long wait, keep this member in its group without reading on.
+
+        False where it was told to stop and its time is over before the batch is finished.
+        """
+        stalled_at = time.monotonic() + _STALL_S
+        while time.monotonic() < stalled_at:
+            if wait_for([work], timeout=0.25).done:
+                return True
+            if self._late():
+                return False
         paused = self._consumer.assignment()
         self._consumer.pause(paused)
-        while not wait_for([work], timeout=1.0).done:
+        while not wait_for([work], timeout=0.5).done:
+            if self._late():
+                return False
+            self._health.beat()
             message = self._consumer.poll(0)  # serves the group; hands out nothing while paused
             if message is None:
                 continue
@@ -235,6 +219,27 @@ class Stream:
                 self._consumer.seek(_position(message))  # of a partition assigned during the wait
                 self._consumer.pause([_position(message)])
         self._consumer.resume(self._consumer.assignment())
+        return True
+
+    def _late(self) -> bool:
+        """Whether it was told to stop, longer ago than it may take."""
+        if self._stop_deadline_s is None or not self._stop.is_set():
+            return False
+        if self._give_up_at is None:
+            self._give_up_at = time.monotonic() + self._stop_deadline_s
+        return time.monotonic() >= self._give_up_at
+
+    def _tell_lag(self) -> None:
+        """Records behind what is finished, by partition, as the brokers last said without being asked."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        lag = {}
+        for (topic, partition), offset in self._next_offsets.items():
+            with contextlib.suppress(KafkaException):
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+                if high >= offset:
+                    lag[partition] = high - offset
+        self._observer.lag(lag)
 
     def _commit(self) -> None:
         """Send off the offsets of what is finished.
@@ -260,11 +265,36 @@ class Stream:
 
         return [TopicPartition(*part, offset) for part, offset in self._next_offsets.items()]
 
-    def _on_assign(self, _consumer: Consumer, partitions: list[Any]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[Any]) -> None:
+        # librdkafka keeps a pause with the partition, beyond the assignment: one that was paused in a stall,
+        # lost in it and assigned again would stand still for ever.
+        consumer.assign(partitions)
+        consumer.resume(partitions)
         self._assigned = True
         self._last_busy = time.monotonic()
         for part in partitions:
             self._at_end[part.partition] = False
+        self._look_for_deleted(consumer, partitions)
+
+    def _look_for_deleted(self, consumer: Consumer, partitions: list[Any]) -> None:
+        """Say so where Kafka's retention has deleted what this group had not read yet.
+
+        librdkafka goes on with the oldest message that is left, without a word.
+        """
+        from confluent_kafka import KafkaException
+
+        with contextlib.suppress(KafkaException):  # a broker that is gone; asked again at the next assignment
+            for part in consumer.committed(partitions, timeout=_ASK_S):
+                if part.offset < 0:
+                    continue  # a new group
+                oldest, _ = consumer.get_watermark_offsets(part, timeout=_ASK_S)
+                if (gone := oldest - part.offset) > 0:
+                    self._observer.error("deleted_unread", gone)
+                    self._note_of(
+                        f"{gone} messages of {part.topic}, partition {part.partition}, were deleted by the "
+                        "topic's retention before they were read: publish those items again, or raise "
+                        "retention.ms"
+                    )
 
     def _on_lost(self, _consumer: Consumer, partitions: list[Any]) -> None:
         """Another member reads these on from what is committed; what is at work is not ours to commit."""
@@ -289,7 +319,13 @@ def _record(message: Message) -> Record:
         partition=message.partition() or 0,
         offset=message.offset() or 0,
         timestamp_ms=timestamp_ms if kind else None,
+        headers=_headers(message),
     )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    found: Any = message.headers() or ()  # a list of pairs when it was consumed
+    return tuple((name, value) for name, value in found if value is not None)
 
 
 def _position(message: Message) -> TopicPartition:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from scorer.serving.names import (
     EMBEDDING_OUTPUT,
+    ENCODED_INPUT,
+    ERROR_OUTPUT,
     IMAGE_INPUT,
     MODEL_NAME,
     SCORE_OUTPUT,
@@ -17,6 +20,7 @@ from scorer.serving.weights import Precision
 
 Backend = Literal["python", "onnxruntime", "tensorrt"]  # Triton's own names
 Device = Literal["cpu", "gpu"]
+Input = Literal["pixels", "encoded"]
 PRIORITY_LEVELS: Final = 2  # 1 online, 2 backfill
 
 
@@ -33,7 +37,8 @@ class ServingOptions:
     max_queue_delay_us: int = 2_000  # how long a request may wait for others to share its batch
     max_queue_size: int = 512  # requests; one more is refused with UNAVAILABLE, and the client backs off
     device: Device = "cpu"
-    precision: Precision = "float32"  # bfloat16 moves scores in the third digit
+    precision: Precision = "float32"  # bfloat16 and int8 move scores in the third digit
+    input: Input = "pixels"  # or encoded: the server decodes; of the Python backend
     instances: int = 1
     threads: int = 1  # torch threads of one CPU instance; more cores are better used by more instances
 
@@ -53,6 +58,7 @@ def config_pbtxt(
     options: ServingOptions,
     backend: Backend = "python",
     embed_dim: int | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """The configuration of a model that takes `size` x `size` photos.
 
@@ -66,16 +72,28 @@ def config_pbtxt(
         backend: which of Triton's backends runs it. TensorRT has no strings, so there the version is told
             by the configuration alone.
         embed_dim: length of the embedding, where the model puts it out.
+        more: parameters for the model's own code.
     """
+    decodes = options.input == "encoded"
     outputs = [f'{{ name: "{SCORE_OUTPUT}" data_type: TYPE_FP32 dims: [ 1 ] }}']
     if embed_dim is not None:
         outputs.append(f'{{ name: "{EMBEDDING_OUTPUT}" data_type: TYPE_FP32 dims: [ {embed_dim} ] }}')
     if backend != "tensorrt":
         outputs.append(f'{{ name: "{VERSION_OUTPUT}" data_type: TYPE_STRING dims: [ 1 ] }}')
+    if decodes:
+        outputs.append(f'{{ name: "{ERROR_OUTPUT}" data_type: TYPE_STRING dims: [ 1 ] }}')
     listed = ",\n  ".join(outputs)
     parameters = {VERSION_PARAMETER: model_version, "precision": options.precision} | _threads(
         backend, options
     )
+    parameters |= more or {}
+    if decodes:
+        parameters["image_size"] = str(size)
+    pixels = f"[ {size}, {size}, 3 ]"
+    name, kind, dims = (
+        (ENCODED_INPUT, "TYPE_STRING", "[ 1 ]") if decodes else (IMAGE_INPUT, "TYPE_UINT8", pixels)
+    )
+    warm = "" if decodes else _warm_up(name, kind, dims)
     told = "\n".join(
         f'parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}'
         for key, value in parameters.items()
@@ -85,7 +103,7 @@ name: "{MODEL_NAME}"
 backend: "{backend}"
 max_batch_size: {options.max_batch_size}
 input [
-  {{ name: "{IMAGE_INPUT}" data_type: TYPE_UINT8 dims: [ {size}, {size}, 3 ] }}
+  {{ name: "{name}" data_type: {kind} dims: {dims} }}
 ]
 output [
   {listed}
@@ -104,17 +122,23 @@ dynamic_batching {{
     max_queue_size: {options.max_queue_size}
   }}
 }}
+{warm}{told}
+"""
+
+
+def _warm_up(name: str, kind: str, dims: str) -> str:
+    """One black photo before the model counts as ready; one that decodes warms up by itself."""
+    return f"""\
 model_warmup [
   {{
     name: "one photo"
     batch_size: 1
     inputs {{
-      key: "{IMAGE_INPUT}"
-      value: {{ data_type: TYPE_UINT8 dims: [ {size}, {size}, 3 ] zero_data: true }}
+      key: "{name}"
+      value: {{ data_type: {kind} dims: {dims} zero_data: true }}
     }}
   }}
 ]
-{told}
 """
 
 

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Final
 
 from ranking.errors import ServerError
-from scorer.serving.client import ENGINE, ScoreClient
+from scorer.serving.addresses import servers
+from scorer.serving.client import ScoreClient
 from scorer.serving.config import ServingOptions, config_pbtxt
+from scorer.serving.errors import ENGINE
 from scorer.serving.names import MODEL_NAME
 from scorer.serving.weights import export_weights, served_version
 
@@ -110,18 +112,28 @@ def place(path: Path, write: Callable[[Path], Draft]) -> Exported:
 
 
 def load_into(exported: Exported, triton_url: str | None = None, *, timeout_s: float = 120.0) -> ScoreClient:
-    """Have a running server load what was exported; a client once it answers with these weights.
+    """Have the running servers load what was exported; a client once all answer with these weights.
 
-    A server in explicit model control is told to load; one that polls its repository is waited for.
+    A server in explicit model control is told to load; one that polls its repository is waited for. Where
+    TRITON_URL names several, each has its own copy of the repository, or they share one.
 
     Raises:
-        ServerError: the server is not there, refuses the model, or answers with other weights in the end.
+        ServerError: a server is not there, refuses the model, or answers with other weights in the end.
     """
+    client = ScoreClient(triton_url, wait_s=0)
+    named = servers(client.url)
+    for url in named:
+        _load(exported, url, timeout_s)
+    for url in named:
+        _wait_for(exported.model_version, url, timeout_s)
+    return client
+
+
+def _load(exported: Exported, url: str, timeout_s: float) -> None:
     from tritonclient.grpc import InferenceServerClient
     from tritonclient.utils import InferenceServerException
 
-    probe = ScoreClient(triton_url, wait_s=0)
-    server = InferenceServerClient(probe.url)
+    server = InferenceServerClient(url)
     try:
         server.load_model(MODEL_NAME, client_timeout=timeout_s)
     except InferenceServerException as e:
@@ -139,10 +151,9 @@ def load_into(exported: Exported, triton_url: str | None = None, *, timeout_s: f
             raise ServerError(ENGINE, f"the model was not loaded: {message.strip()}", hint=hint) from e
     finally:
         server.close()
-    return _wait_for(exported.model_version, probe.url, timeout_s)
 
 
-def _wait_for(model_version: str, url: str, timeout_s: float) -> ScoreClient:
+def _wait_for(model_version: str, url: str, timeout_s: float) -> None:
     until = time.monotonic() + timeout_s
     said = ""
     while time.monotonic() < until:
@@ -153,7 +164,7 @@ def _wait_for(model_version: str, url: str, timeout_s: float) -> ScoreClient:
             said = str(e)
         else:
             if answers == model_version:
-                return client
+                return
             said = f"it answers with weights {answers}"
         time.sleep(0.5)
     raise ServerError(
@@ -178,8 +189,7 @@ def _same(folder: Path, latest: int, draft: Path, config: str) -> bool:
         same_config = (folder / "config.pbtxt").read_text(encoding="utf-8") == config
     except OSError:
         return False
-    files = {entry.relative_to(draft) for entry in draft.rglob("*") if entry.is_file()}
-    held = {entry.relative_to(there) for entry in there.rglob("*") if entry.is_file()}
+    files, held = _files(draft), _files(there)
     return (
         same_config
         and files == held
@@ -188,6 +198,12 @@ def _same(folder: Path, latest: int, draft: Path, config: str) -> bool:
             for name in files
         )
     )
+
+
+def _files(version: Path) -> set[Path]:
+    """What was exported; the server keeps what Python compiled beside it."""
+    found = (entry.relative_to(version) for entry in version.rglob("*") if entry.is_file())
+    return {name for name in found if "__pycache__" not in name.parts}
 
 
 __all__ = ["Draft", "Exported", "load_into", "place", "write_repository"]

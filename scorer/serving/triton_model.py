@@ -37,6 +37,13 @@ class TritonPythonModel:
         device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
         self._model = load_weights(folder, device=device, precision=parameters["precision"]["string_value"])
         self._version = self._model.version
+        self._decode: Any = None
+        if "image_size" in parameters:  # it takes encoded photos
+            from scorer.serving.decoding import Decoder
+
+            size = int(parameters["image_size"]["string_value"])
+            self._decode = Decoder(size)
+            self._model.score(np.zeros((1, size, size, 3), dtype=np.uint8))
         told = parameters[VERSION_PARAMETER]["string_value"]
         if told != self._version:
             print(f"config.pbtxt says {told}, the weights are {self._version}; answering as the latter")
@@ -45,16 +52,16 @@ class TritonPythonModel:
         """Score all requests of one dynamic batch in one pass."""
         import triton_python_backend_utils as pb
 
-        from scorer.serving.names import IMAGE_INPUT, SCORE_OUTPUT, VERSION_OUTPUT
+        from scorer.serving.inputs import read_requests
+        from scorer.serving.names import ERROR_OUTPUT, SCORE_OUTPUT, VERSION_OUTPUT
 
-        batches = [pb.get_input_tensor_by_name(request, IMAGE_INPUT).as_numpy() for request in requests]
-        scores = self._model.score(np.concatenate(batches)).astype(np.float32)
-        responses, start = [], 0
-        for batch in batches:
-            n = len(batch)
-            mine = scores[start : start + n].reshape(n, 1)
-            version = np.full((n, 1), self._version.encode(), dtype=np.object_)
-            outputs = [pb.Tensor(SCORE_OUTPUT, mine), pb.Tensor(VERSION_OUTPUT, version)]
+        read = read_requests(pb, requests, self._decode)
+        scores = read.spread(self._model.score(read.pixels) if len(read.pixels) else np.zeros(0))
+        responses = []
+        for mine, errors in read.by_request(scores):
+            version = np.full((len(mine), 1), self._version.encode(), dtype=np.object_)
+            outputs = [pb.Tensor(SCORE_OUTPUT, mine[:, None]), pb.Tensor(VERSION_OUTPUT, version)]
+            if self._decode is not None:
+                outputs.append(pb.Tensor(ERROR_OUTPUT, errors[:, None]))
             responses.append(pb.InferenceResponse(output_tensors=outputs))
-            start += n
         return responses

@@ -19,7 +19,7 @@ from ranking.errors import InputError
 if TYPE_CHECKING:
     from scorer.model.scorer import ImageScorer
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
 _LOCAL: Final = "local-dir:"
 
 
@@ -51,6 +51,8 @@ def load_weights(folder: Path, *, device: str = "cpu", precision: Precision = "f
 
     from scorer.model.scorer import load_scorer
 
+    if precision == "int8":
+        raise InputError("torch runs no int8 weights here", hint="use --backend python-onnx")
     model = load_scorer(folder, device=device)
     if precision == "bfloat16":
         model.visual.to(torch.bfloat16)

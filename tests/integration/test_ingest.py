@@ -1,6 +1,7 @@
 """Real Kafka -> Triton -> Elasticsearch, with what goes wrong on the way."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -11,16 +12,21 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import suppress
 
 import numpy as np
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from elasticsearch import Elasticsearch
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from PIL import Image
 
-from ranking.errors import ServerError
+from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
+from ranking.errors import InputError, ServerError
 from ranking.kafka import open_consumer
 from scorer.ingest import (
     PhotoSource,
@@ -30,13 +36,17 @@ from scorer.ingest import (
     read_dead_letters,
     run_stream,
 )
-from scorer.ingest.analyzer import Analyzer
+from scorer.ingest.analyzer import Analysis, Analyzer
 from scorer.ingest.dead_letters import DeadLetterQueue
-from scorer.ingest.feeder import Feeder
+from scorer.ingest.dlq import Filter, drop, replay
+from scorer.ingest.feeder import Feeder, FeedResult
+from scorer.ingest.metrics import Metrics
 from scorer.ingest.photos import PhotoLoader
 from scorer.ingest.stream import Stream
+from scorer.ingest.tracing import Tracing
 from scorer.serving import ScoreClient, Scored
 from scorer.serving.weights import load_weights
+from tests.integration.bulk_proxy import pushing_back
 from tests.integration.triton_server import own_triton
 
 # ruff: noqa: PLR0917  (fixtures)
@@ -55,9 +65,11 @@ MAPPING = {
         "created_at": {"type": "date"},
         "updated_at": {"type": "date"},
         "image_url": {"type": "keyword"},
+        "image_hash": {"type": "keyword"},
         "image_score": {"type": "float"},
         "image_score_version": {"type": "keyword"},
         "image_scored_at": {"type": "date"},
+        "ingested_at": {"type": "date"},
         "ai_generated": {"properties": {"probability": {"type": "float"}, "source": {"type": "keyword"}}},
     },
 }
@@ -262,7 +274,7 @@ def test_triton_killed_in_the_middle_costs_no_score(stream, triton, es, index, t
 
     starter = threading.Thread(target=start_again)
     starter.start()
-    summary = stream(batch=20, score_batch=8, on_progress=kill_once, on_wait=waits.append)
+    summary = stream(batch=20, score_batch=8, reuse_scores=False, on_progress=kill_once, on_wait=waits.append)
     starter.join()
     assert killed.is_set()
     assert any("Triton" in wait for wait in waits)
@@ -451,3 +463,293 @@ def test_a_photo_with_many_faces_is_scored_alike(stream, es, index, topic, kafka
     assert (summary.scored, summary.dead_letters) == (5, 0)
     found = documents(es, index)
     assert found["item-0"]["image_score"] == pytest.approx(found["item-3"]["image_score"], abs=1e-5)
+
+
+def test_messages_that_kafka_deleted_before_they_were_read_are_named(
+    stream, es, index, topic, kafka_bootstrap
+):
+    publish([item(n) for n in range(5)], kafka_bootstrap, topic=topic)
+    assert stream(on_note=pytest.fail).indexed == 5
+    publish([item(n, updated_at=T0 + 1) for n in range(40)], kafka_bootstrap, topic=topic)
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    ends = [TopicPartition(topic, partition, OFFSET_END) for partition in range(4)]
+    for deleted in admin.delete_records(ends).values():  # as retention does
+        deleted.result(10)
+    publish([item(77)], kafka_bootstrap, topic=topic)
+    said, metrics = [], Metrics()
+    assert stream(on_note=said.append, observer=metrics).indexed == 1
+    value = metrics.registry.get_sample_value("rank_ingest_errors_total", {"kind": "deleted_unread"})
+    assert value == 40
+    assert sum(int(words.split()[0]) for words in said) == 40
+    assert "publish those items again" in said[0]
+
+
+@pytest.fixture
+def family(es, prefix):
+    """An index as the templates make it, into which items are merged by the stored script."""
+    name = f"{prefix}-family"
+    wanted = desired_state(name)
+    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
+    ensure_index(es, name)
+    return name
+
+
+def inferences(triton):
+    from tritonclient import grpc
+
+    with contextlib.closing(grpc.InferenceServerClient(triton.url)) as client:
+        (stats,) = client.get_inference_statistics("image_score", as_json=True)["model_stats"]
+    return int(stats.get("inference_count", 0))
+
+
+def test_a_change_of_the_price_costs_no_inference_and_keeps_what_others_wrote(
+    stream, triton, es, family, topic, kafka_bootstrap, root
+):
+    n = 60
+    publish([item(k) for k in range(n)], kafka_bootstrap, topic=topic)
+    first = stream(index=family)
+    assert (first.scored, first.reused) == (n, n - 20)  # twenty photos, each on three items
+    es.update(index=family, id="item-1", doc={"image_attributes": {"brightness": 0.75}})
+    before, scored = inferences(triton), documents(es, family)
+    (root / "1.jpg").rename(root / "moved.jpg")  # not even read
+    publish([item(k, updated_at=T0 + 1, price=500) for k in range(n)], kafka_bootstrap, topic=topic)
+    second = stream(index=family)
+    (root / "moved.jpg").rename(root / "1.jpg")
+    assert (second.indexed, second.scored, second.reused, second.dead_letters) == (n, n, n, 0)
+    assert inferences(triton) - before <= 2  # which weights are live is asked with one black photo
+    found = documents(es, family)
+    for name, document in found.items():
+        assert (document["price"], document["image_score"]) == (500, scored[name]["image_score"])
+        assert document["image_scored_at"] == scored[name]["image_scored_at"]
+    assert found["item-1"]["image_attributes"] == {"brightness": 0.75}
+
+
+def test_merged_items_end_at_their_newest_state_and_deletes_hold(stream, es, family, topic, kafka_bootstrap):
+    publish(
+        [item(1, updated_at=T0 + 5, title="newest", description="old text"), item(2)],
+        kafka_bootstrap,
+        topic=topic,
+    )
+    publish([item(3, updated_at=T0 + 5), item(4)], kafka_bootstrap, topic=topic)
+    stream(index=family)
+    es.update(index=family, id="item-1", doc={"image_attributes": {"contrast": 0.5}})  # counts _version up
+    late = [
+        item(1, updated_at=T0 + 4, title="late", image_url="9.jpg"),
+        item(3, updated_at=T0 + 4, status="deleted"),
+        item(4, updated_at=T0 + 1, status="sold"),
+    ]
+    publish(late, kafka_bootstrap, topic=topic)
+    put_raw(kafka_bootstrap, topic, None, b"item-2")  # a tombstone, at the time Kafka stamps it
+    summary = stream(index=family)
+    found = documents(es, family)
+    assert (summary.stale, summary.deleted) == (2, 1)
+    assert (found["item-1"]["title"], found["item-1"]["image_url"]) == ("newest", "1.jpg")
+    assert found["item-3"]["status"] == "on_sale"
+    assert (found["item-4"]["status"], found["item-4"]["image_score"] > 0) == ("sold", True)
+    assert found["item-2"]["status"] == "deleted"
+    assert not {"title", "image_score", "image_url", "image_hash"} & found["item-2"].keys()
+    publish(
+        [item(1, updated_at=T0 + 6, title="no text, another photo", image_url="9.jpg")],
+        kafka_bootstrap,
+        topic=topic,
+    )
+    publish([item(2, title="back from the dead")], kafka_bootstrap, topic=topic)
+    stream(index=family)
+    again = documents(es, family)
+    assert "description" not in again["item-1"]
+    assert again["item-1"]["image_hash"] != found["item-1"]["image_hash"]
+    assert again["item-2"]["status"] == "deleted"
+
+
+def test_a_429_storm_slows_the_stream_and_loses_nothing(stream, es, family, topic, kafka_bootstrap):
+    node = next(iter(es.transport.node_pool.all()))
+    publish((item(k) for k in range(300)), kafka_bootstrap, topic=topic)
+    metrics, waits = Metrics(), []
+    with pushing_back(node.config.host, node.config.port, lambda n: n < 9 and n % 3 != 0) as (url, passed):
+        behind = Elasticsearch(url, request_timeout=10)
+        summary = stream(index=family, es=behind, batch=100, observer=metrics, on_wait=waits.append)
+        behind.close()
+    assert (summary.indexed, len(documents(es, family))) == (300, 300)
+    value = metrics.registry.get_sample_value
+    assert value("rank_ingest_errors_total", {"kind": "bulk_pushed_back"}) > 0
+    assert any("Elasticsearch: HTTP 429" in wait for wait in waits)
+    assert len(passed) > 3  # three batches of 100, in smaller requests
+
+
+def test_a_triton_that_is_gone_may_be_given_up_and_the_next_change_is_scored(
+    stream, triton, es, family, topic, kafka_bootstrap
+):
+    publish((item(k) for k in range(90)), kafka_bootstrap, topic=topic)
+    killed, waits = threading.Event(), []
+
+    def kill_once(_summary):
+        if not killed.is_set():
+            triton.kill()
+            killed.set()
+
+    began = time.monotonic()
+    summary = stream(
+        index=family,
+        batch=15,
+        when_scoring_fails="index-unscored",
+        give_up_s=1.0,
+        reuse_scores=False,
+        on_progress=kill_once,
+        on_wait=waits.append,
+    )
+    took = time.monotonic() - began
+    triton.start()
+    assert took < 30
+    assert (summary.indexed, summary.dead_letters) == (90, 0)
+    assert summary.awaiting_score == summary.unscored > 0
+    assert any("indexed unscored" in wait for wait in waits)
+    es.indices.refresh(index=family)
+    unscored = {"bool": {"must_not": {"exists": {"field": "image_score_version"}}}}
+    assert es.count(index=family, query=unscored)["count"] == summary.unscored  # as the backfill asks
+    publish((item(k, updated_at=T0 + 1) for k in range(90)), kafka_bootstrap, topic=topic)
+    assert stream(index=family).scored == 90
+    es.indices.refresh(index=family)
+    assert es.count(index=family, query=unscored)["count"] == 0
+
+
+def test_dead_letters_are_replayed_once_and_dropped(stream, es, family, topic, kafka_bootstrap, root):
+    publish(
+        [item(1), item(2, image_url="late.jpg"), item(3, image_url="never.jpg")], kafka_bootstrap, topic=topic
+    )
+    put_raw(kafka_bootstrap, topic, b"poison \xff", b"item-9")
+    stream(index=family)
+    name = dead_letter_topic(topic)
+    assert read_dead_letters(kafka_bootstrap, name)[1] == 3
+    (root / "1.jpg").rename(root / "late.jpg")
+    photo = Filter(stage="photo")
+    assert replay(kafka_bootstrap, name, only=photo, dry_run=True).to_dict() == {
+        **{"n_read": 3, "n_matched": 2, "n_published": 0, "n_unusable": 0}
+    }
+    assert stream(index=family).received == 0
+    assert replay(kafka_bootstrap, name, only=Filter(reason="NOT JSON")).published == 1
+    assert replay(kafka_bootstrap, name, only=photo).published == 2
+    summary = stream(index=family)
+    assert (summary.received, summary.scored, summary.dead_letters) == (3, 1, 2)
+    assert documents(es, family)["item-2"]["image_score"] > 0
+    letters, total = read_dead_letters(kafka_bootstrap, name)
+    assert total == 5  # the three, and two that came back once
+    back = {letter["item_id"]: letter for letter in letters[-2:]}
+    assert (back["item-9"]["replays"], back["item-3"]["replays"]) == (1, 1)
+    assert base64.b64decode(back["item-9"]["original_base64"]) == b"poison \xff"
+    assert replay(kafka_bootstrap, name, only=Filter(max_replays=1)).matched == 3
+    stream(index=family)
+    assert drop(kafka_bootstrap, name, through={0: 1}, dry_run=True) == 2
+    assert drop(kafka_bootstrap, name, through={0: 1}) == 2
+    with pytest.raises(InputError, match="ends at offset"):
+        drop(kafka_bootstrap, name, through={0: 99})
+    _, total = read_dead_letters(kafka_bootstrap, name)
+    assert drop(kafka_bootstrap, name) == total
+    assert read_dead_letters(kafka_bootstrap, name) == ([], 0)
+
+
+def test_a_span_of_a_message_goes_on_in_the_trace_of_its_producer(stream, family, topic, kafka_bootstrap):
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    producer.produce(topic, json.dumps(item(1)), b"item-1", headers={"traceparent": traceparent})
+    assert producer.flush(10) == 0
+    stream(index=family, observer=Tracing(provider=provider))
+    spans = exporter.get_finished_spans()
+    (mine,) = [span for span in spans if span.name == f"{topic} process"]
+    assert f"{mine.context.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
+    assert mine.attributes["rank.outcome"] == "written"
+    bulk = next(span for span in spans if span.name == "ingest bulk")
+    assert bulk.context.span_id in {link.context.span_id for link in mine.links}
+    stages = {span.name for span in spans if span.parent and span.context.trace_id == bulk.context.trace_id}
+    assert {"ingest lookup", "ingest photo", "ingest score", "ingest bulk"} <= stages
+
+
+def test_sigterm_is_obeyed_within_its_deadline_while_triton_hangs(
+    stream, triton, es, family, topic, kafka_bootstrap, root
+):
+    publish((item(k) for k in range(40)), kafka_bootstrap, topic=topic)
+    command = "from ranking.cli.ingest import app; app()"
+    options = ["stream", "--photos-root", root, "--topic", topic, "--group", topic, "--index", family]
+    more = ["--stop-deadline-s", "2", "--metrics-port", "0", "--log-format", "json", "--format", "json"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, *options, *more, "--batch", "10"],
+        env={**os.environ, "TRITON_URL": triton.url, "KAFKA_BOOTSTRAP": kafka_bootstrap},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    serving = json.loads(process.stderr.readline())
+    probe = f"http://127.0.0.1:{serving['port']}"
+    until = time.monotonic() + 60
+    while len(documents(es, family)) < 40 and time.monotonic() < until:
+        time.sleep(0.1)
+    with urllib.request.urlopen(f"{probe}/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(f"{probe}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    assert 'rank_ingest_documents_total{count="indexed"} 40.0' in text
+    assert 'rank_ingest_lag_records{partition="' in text
+    os.kill(triton.pid, signal.SIGSTOP)
+    try:
+        fresh = [item(1000 + k, image_url="broken.jpg" if k % 2 else f"{k}.jpg") for k in range(10)]
+        Image.new("RGB", (50, 60), "teal").save(root / "0.jpg")  # photos that nobody has scored
+        publish([{**one, "image_url": "0.jpg"} for one in fresh], kafka_bootstrap, topic=topic)
+        time.sleep(2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        took = time.monotonic() - began
+    finally:
+        os.kill(triton.pid, signal.SIGCONT)
+    assert process.returncode == 0, err
+    assert json.loads(out)["interrupted"] is True
+    assert took < 2 + 6
+    assert stream(index=family).received == 10  # none of it was committed
+    assert len(documents(es, family)) == 50
+
+
+def test_partitions_lost_in_a_stall_are_read_on_when_they_come_back(kafka_bootstrap, topic, monkeypatch):
+    """librdkafka keeps a pause beyond the assignment, so one lifted while nothing is assigned would stay."""
+    monkeypatch.setattr("scorer.ingest.stream._STALL_S", 0.1)
+    publish([item(n) for n in range(40)], kafka_bootstrap, topic=topic)
+    stalled, release, stop = threading.Event(), threading.Event(), threading.Event()
+    seen = set()
+
+    class SlowOnce:
+        def analyze(self, records):
+            stalled.set()
+            release.wait(30)
+            seen.update(record.key for record in records)
+            if len(seen) == 40:
+                stop.set()
+            return Analysis()
+
+    class Nowhere:
+        def write(self, _documents):
+            return FeedResult()
+
+    class LosesAll(Stream):
+        def _on_lost(self, consumer, partitions):
+            super()._on_lost(consumer, partitions)
+            release.set()  # the stall ends here, between losing the partitions and getting them again
+            time.sleep(0.5)
+
+    consumer = open_consumer(kafka_bootstrap, topic)
+    stream = LosesAll(
+        consumer, topic, analyzer=SlowOnce(), feeder=Nowhere(), dead_letters=None, batch=5, stop=stop
+    )
+    running = threading.Thread(target=stream.run, daemon=True)
+    running.start()
+    assert stalled.wait(30)
+    time.sleep(1.0)  # paused by now
+    other = open_consumer(kafka_bootstrap, topic)
+    other.subscribe([topic])
+    until = time.monotonic() + 15
+    while not other.assignment() and time.monotonic() < until:
+        other.poll(0.2)
+    assert other.assignment()
+    other.close()
+    assert stop.wait(20), f"{len(seen)} of 40 read"
+    running.join(20)

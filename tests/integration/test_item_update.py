@@ -101,6 +101,29 @@ def test_a_new_photo_does_not_keep_the_old_ones_score(es, family) -> None:
     assert (source["image_url"], source["image_score"]) == ("3.jpg", 0.2)  # late: of a photo that is gone
 
 
+@pytest.mark.parametrize(
+    ("held", "given", "kept"),
+    [
+        ({"image_hash": "h1"}, {"image_url": "2.jpg", "image_hash": "h1"}, True),  # moved
+        ({"image_hash": "h1"}, {"image_url": "1.jpg", "image_hash": "h2"}, False),  # replaced in its place
+        ({"image_hash": "h1"}, {"image_url": "2.jpg"}, False),  # another, which could not be read
+        ({"image_hash": "h1"}, {"image_url": None}, False),  # taken away
+        ({"image_hash": "h1"}, {"image_url": None, "image_hash": "h1"}, True),  # carried in the message now
+        ({"image_hash": "h1", "image_url": None}, {"image_url": "2.jpg"}, False),  # was carried in a message
+        ({}, {"image_url": "1.jpg", "image_hash": "h1"}, True),  # its hash is kept from now on
+        ({}, {"price": 3}, True),
+    ],
+)
+def test_the_hash_says_whether_a_photo_is_another_one(es, family, held, given, kept) -> None:
+    document = {k: v for k, v in (ITEM | SCORE | held).items() if v is not None}
+    es.index(index=family, id="a", document=document)
+    _, source = update(es, family, given | {"updated_at": "2026-01-05T00:00:00Z"})
+    assert ("image_score" in source, "image_score_version" in source) == (kept, kept)
+    wanted = given.get("image_hash", held.get("image_hash") if kept else None)
+    assert source.get("image_hash") == wanted
+    assert "image_url" not in source or source["image_url"] is not None
+
+
 def test_a_new_photo_is_not_taken_for_generated_because_the_old_one_was(es, family) -> None:
     flag = {"probability": 0.9, "source": "c2pa"}
     _, source = update(es, family, {"ai_generated": flag, "updated_at": "2026-01-03T00:00:00Z"})

@@ -298,6 +298,8 @@ class Bench:
             helpers.bulk(self.es, updates, refresh=True)
         if wanted in ("templates rollback", "index create") or wanted.startswith("index migrate"):
             deploy_templates(self.es, BARE)
+        if wanted == "ingest stream":
+            deploy_templates(self.es, READY)  # the script that items are merged by
         if wanted.startswith("index migrate"):
             ensure_index(self.es, BARE)
             self.es.index(index=BARE, id="1", document={"item_id": "1", "title": "red dress"}, refresh=True)

@@ -11,6 +11,7 @@ from tritonclient import grpc
 from ranking.errors import ServerError
 from scorer.serving import BACKFILL, ONLINE, ScoreClient, ServingOptions, write_repository
 from scorer.serving.names import IMAGE_INPUT, MODEL_NAME
+from scorer.serving.patience import Patience
 from scorer.serving.weights import load_weights
 from tests.integration.triton_server import own_triton
 
@@ -89,7 +90,7 @@ def test_a_deadline_is_kept_and_named(triton, client):
     images = noise(client.max_batch_size, client.image_size)
     hasty = ScoreClient(triton.url, deadline_s=10, wait_s=0)
     hasty.config()
-    hasty._deadline_s = 0.001
+    hasty.patience = Patience(deadline_s=0.001, wait_s=0)
     began = time.monotonic()
     with pytest.raises(ServerError, match=r"within 0\.001 s"):
         hasty.score(images)

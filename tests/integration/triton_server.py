@@ -1,7 +1,7 @@
 """A Triton of its own for tests that load models into it, crowd it or kill it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +15,20 @@ from tests.integration.conftest import missing
 MODEL = os.environ.get("RANK_TEST_MODEL", "compact")  # any scorer folder will do
 
 
+Write = Callable[[Path], Exported]  # writes a model into the repository at a path
+
+
+def _torch(repository: Path) -> Exported:
+    return write_repository(repository, MODEL, options=ServingOptions())
+
+
 class TritonServer:
     """Started over a fresh repository that holds `MODEL`; can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, write: Write | None = None) -> None:
         self.repository = folder / "models"
         self._state = folder / "state"
-        self.exported: Exported = write_repository(self.repository, MODEL, options=ServingOptions())
+        self.exported: Exported = (write or _torch)(self.repository)
         self.start()
 
     def start(self) -> None:
@@ -42,11 +49,11 @@ class TritonServer:
 
 
 @contextmanager
-def own_triton(folder: Path) -> Iterator[TritonServer]:
+def own_triton(folder: Path, write: Write | None = None) -> Iterator[TritonServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TRITON_URL", raising=False)
         try:
-            server = TritonServer(folder)
+            server = TritonServer(folder, write)
         except StackError as e:
             missing(str(e))
             raise

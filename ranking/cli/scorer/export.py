@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from ranking.cli.scorer._options import ModelOption
 
 if TYPE_CHECKING:
     from scorer.serving import Exported, ServingOptions
+    from scorer.serving.weights import Precision as Weights
 
 
 class Backend(StrEnum):
@@ -22,6 +23,7 @@ class Backend(StrEnum):
     python = "python"
     onnx = "onnx"
     python_onnx = "python-onnx"
+    python_openvino = "python-openvino"
     tensorrt = "tensorrt"
     open_clip = "open-clip"
 
@@ -36,8 +38,17 @@ class Device(StrEnum):
 class Precision(StrEnum):
     """Of the weights."""
 
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
+    int8 = "int8"
+
+
+class Input(StrEnum):
+    """What a request carries."""
+
+    pixels = "pixels"
+    encoded = "encoded"
 
 
 def export(
@@ -53,19 +64,43 @@ def export(
         typer.Option(
             "--backend",
             help="python (torch), onnx (Triton's onnxruntime backend), python-onnx (onnxruntime in the "
-            "Python backend), tensorrt, or open-clip (a local-dir: folder).",
+            "Python backend), python-openvino, tensorrt, or open-clip (a local-dir: folder).",
         ),
     ] = Backend.python,
     device: Annotated[
         Device | None, typer.Option("--device", help="Where the server computes; tensorrt: gpu, else cpu.")
     ] = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="float32, or bfloat16 (python and tensorrt).")
+        Precision,
+        typer.Option(
+            "--precision",
+            help="float32, bfloat16 (python, tensorrt), int8 (python-onnx, python-openvino), or auto: "
+            "what is fastest on this machine's CPU.",
+        ),
     ] = Precision.float32,
+    input: Annotated[
+        Input,
+        typer.Option(
+            "--input",
+            help="pixels, decoded by the client; or encoded: the server decodes (python, python-onnx).",
+        ),
+    ] = Input.pixels,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate", help="Folder of photos that int8 for OpenVINO is scaled by; 32 of them are read."
+        ),
+    ] = None,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Photos in one batch at most.")] = 32,
     instances: Annotated[
-        int, typer.Option("--instances", min=1, help="Copies of the model in the server.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--instances",
+            min=1,
+            help="Copies of the model in the server, of one thread each on a CPU. Default: as many as this "
+            "machine has cores, 8 at most; 1 on a GPU.",
+        ),
+    ] = None,
     load: Annotated[bool, typer.Option("--load", help="Also have the running Triton load it.")] = False,
     format: FormatOption = Format.table,
 ) -> None:
@@ -76,10 +111,14 @@ def export(
 
     Example: rank-cli scorer export --backend python-onnx --load
     """
+    from dataclasses import replace
+
     from ranking.errors import InputError
     from ranking.settings import get_settings
+    from scorer.export.quantize import NothingToQuantize
     from scorer.export.repository import PLAN_SCRIPT
     from scorer.serving import ServingOptions, load_into
+    from scorer.serving.cpu import best_precision, instances_for
 
     if backend is Backend.open_clip:
         if to is None or load:
@@ -89,12 +128,25 @@ def export(
         _open_clip(model, to, format)
         return
     where = device or (Device.gpu if backend is Backend.tensorrt else Device.cpu)
+    if precision is Precision.auto:
+        chosen = best_precision(backend.value, where.value)
+    else:
+        chosen = cast("Weights", precision.value)
     options = ServingOptions(
-        device=where.value, precision=precision.value, max_batch_size=max_batch, instances=instances
+        device=where.value,
+        precision=chosen,
+        input=input.value,
+        max_batch_size=max_batch,
+        instances=instances or (instances_for() if where is Device.cpu else 1),
     )
-    exported = _repository(
-        to or get_settings().state_dir / "triton" / "models", model, backend.value, options
-    )
+    repository = to or get_settings().state_dir / "triton" / "models"
+    try:
+        exported = _repository(repository, model, backend.value, options, calibrate)
+    except NothingToQuantize:
+        if precision is not Precision.auto:
+            raise
+        options = replace(options, precision="float32")
+        exported = _repository(repository, model, backend.value, options, None)
     if load:
         if backend is Backend.tensorrt and not exported.version_folder.joinpath("model.plan").is_file():
             raise InputError(
@@ -107,6 +159,8 @@ def export(
         "version": exported.number,
         "backend": backend.value,
         "model_version": exported.model_version,
+        "precision": options.precision,
+        "instances": options.instances,
         "written": exported.changed,
         "loaded": load,
     }
@@ -120,12 +174,16 @@ def export(
         )
 
 
-def _repository(path: Path, model: str, backend: str, options: ServingOptions) -> Exported:
+def _repository(
+    path: Path, model: str, backend: str, options: ServingOptions, calibrate: Path | None
+) -> Exported:
     match backend:
-        case "onnx" | "python-onnx" | "tensorrt":
+        case "onnx" | "python-onnx" | "python-openvino" | "tensorrt":
             from scorer.export import write_onnx_repository
+            from scorer.export.calibration import read_some
 
-            return write_onnx_repository(path, model, backend=backend, options=options)
+            photos = read_some(calibrate, model) if calibrate and options.precision == "int8" else None
+            return write_onnx_repository(path, model, backend=backend, options=options, photos=photos)
         case _:
             from scorer.serving import write_repository
 

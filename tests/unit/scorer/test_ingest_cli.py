@@ -28,7 +28,10 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-@pytest.mark.parametrize("command", [["stream"], ["publish"], ["dlq", "list"]])
+COMMANDS = (["stream"], ["publish"], ["dlq", "list"], ["dlq", "replay"], ["dlq", "drop"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_an_example_to_paste(command):
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -80,3 +83,43 @@ def test_the_summary_is_printed_as_json_on_stdout_and_notes_on_stderr(monkeypatc
     assert (printed["received"], printed["scored"], printed["per_second"]) == (3, 2, 6.0)
     assert "rank-cli ingest dlq list --topic t" in result.stderr
     assert (asked["until_empty"], asked["priority"], asked["index"]) == (True, 2, "items")
+
+
+def test_what_the_operator_chose_reaches_the_stream(monkeypatch):
+    asked = {}
+
+    def fake(**options):
+        asked.update(options)
+        return IngestSummary(received=3, indexed=3, unscored=3, awaiting_score=3)
+
+    monkeypatch.setattr(ingest, "run_stream", fake)
+    choice = ["--when-scoring-fails", "index-unscored", "--give-up-s", "4", "--recheck-photos"]
+    choice += ["--from", "nats://n:4222", "--stop-deadline-s", "9", "--log-format", "json"]
+    result = run("stream", *choice)
+    assert result.exit_code == 0
+    assert (asked["when_scoring_fails"], asked["give_up_s"]) == ("index-unscored", 4)
+    assert (asked["trust_urls"], asked["reuse_scores"]) == (False, True)
+    assert (asked["broker_url"], asked["stop_deadline_s"]) == ("nats://n:4222", 9)
+    lines = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    (told,) = [line for line in lines if line["event"] == "awaiting_score"]
+    assert "rank-cli ingest backfill" in told["message"]
+
+
+def test_only_kafka_says_where_a_topic_ends():
+    result = run("stream", "--from", "redis://x", "--until-empty")
+    assert result.exit_code == 2
+    assert "--stop-after-idle-s" in result.stderr
+
+
+def test_a_port_that_cannot_be_had_is_found_before_anything_is_read(monkeypatch):
+    monkeypatch.setattr(ingest, "run_stream", lambda **_: pytest.fail("it was started"))
+    result = run("stream", "--metrics-port", "0", "--metrics-host", "203.0.113.1")  # of nobody
+    assert isinstance(result.exception, InputError)
+    assert "203.0.113.1:0" in str(result.exception)
+
+
+def test_a_broker_of_another_kind_is_refused_before_an_engine_is_asked():
+    result = run("stream", "--from", "http://user:secret@example.org")
+    assert isinstance(result.exception, InputError)
+    assert "redis://, nats:// or amqp://" in str(result.exception)
+    assert "secret" not in str(result.exception)

@@ -22,15 +22,20 @@ class Server:
         self.answers = []
         self.bulks = []  # ids of each bulk request
         self.lines = []  # action lines of each bulk request
-        self.there = {"alias": True, "index": True}
+        self.there = {"alias": True, "index": True, "script": False}
+        self.sources = []  # what followed the action lines of each bulk request
 
     def respond(self, method, target, body):
         if target.startswith("/_alias"):
             return (200 if self.there["alias"] else 404), {}
+        if target.startswith("/_scripts"):
+            return (200 if self.there["script"] else 404), {"found": self.there["script"]}
         if method == "HEAD":
             return (200 if self.there["index"] else 404), {}
         lines = [json.loads(line) for line in body.decode().splitlines()]
-        actions = [line["index"] for line in lines[::2]]
+        (kind,) = {name for line in lines[::2] for name in line}
+        actions = [line[kind] for line in lines[::2]]
+        self.sources.append(lines[1::2])
         self.bulks.append([action["_id"] for action in actions])
         self.lines.append(actions)
         answer = self.answers.pop(0) if self.answers else (lambda _: (201, None))
@@ -40,9 +45,10 @@ class Server:
             return answer, {"error": {"type": "some_error", "reason": "the server said so"}}
         items = []
         for action in actions:
-            status, kind = answer(action["_id"])
-            error = {"error": {"type": kind, "reason": f"reason of {kind}"}} if kind else {}
-            items.append({"index": {"_id": action["_id"], "status": status, **error}})
+            status, what = answer(action["_id"])
+            error = {"error": {"type": what, "reason": f"reason of {what}"}} if isinstance(what, str) else {}
+            held = {"get": {"_source": what}} if isinstance(what, dict) else {}
+            items.append({kind: {"_id": action["_id"], "status": status, **error, **held}})
         return 200, {"errors": True, "items": items}
 
 
@@ -182,15 +188,74 @@ def test_an_index_that_vanished_stops_and_is_no_dead_letter(es, server):
 
 def test_documents_are_sent_in_requests_of_bounded_size(es, server):
     Feeder(es, "items", max_docs=2).write(documents("a", "b", "c"))
-    assert server.bulks == [["a", "b"], ["c"]]
+    assert sorted(server.bulks) == [["a", "b"], ["c"]]
     large = [Document(str(n), 1, {"title": "x" * 5_000_000}, Record(b"")) for n in range(3)]
     Feeder(es, "items").write(large)
-    assert server.bulks[2:] == [["0"], ["1"], ["2"]]
+    assert sorted(server.bulks[2:]) == [["0"], ["1"], ["2"]]
 
 
 def test_a_missing_index_is_found_before_the_first_write(es, server):
-    server.there = {"alias": False, "index": False}
+    server.there |= {"alias": False, "index": False}
     with pytest.raises(ServerError, match="no index or alias"):
         Feeder(es, "items").check()
     server.there["index"] = True
     Feeder(es, "items").check()
+
+
+MERGED = {"title": "t", "status": "on_sale", "price": 3.0}
+
+
+def merging(es, server, **options):
+    server.there["script"] = True
+    return Feeder(es, "items", **options)
+
+
+def test_where_the_cluster_has_the_script_items_are_merged_by_it(es, server):
+    document = Document("a", 1000, dict(MERGED), Record(b""), frozenset({"category", "image_url"}))
+    server.answers = [lambda _: (201, None)]
+    result = merging(es, server).write([document])
+    assert result.written == [document]
+    ((action,),) = server.lines
+    assert action == {"_id": "a", "retry_on_conflict": 3}
+    ((body,),) = server.sources
+    assert body == {
+        "script": {
+            "id": "rank-item-update-v1",
+            "params": {"doc": {"category": None, "image_url": None, **MERGED}},
+        },
+        "upsert": MERGED,
+        "_source": ["updated_at"],  # as it is afterwards: says whether the index holds something newer
+    }
+
+
+def test_what_the_script_kept_is_stale_only_where_the_index_holds_something_newer(es, server):
+    held = {"old": "01.001", "same": "01.001", "new": "01.002"}  # updated_at after the update
+    server.answers = [lambda i: (200, {"updated_at": f"1970-01-01T00:00:{held[i]}Z"})]
+    result = merging(es, server).write(documents("old", "same", "new"))  # of 1000, 1001 and 1002
+    assert [d.item_id for d in result.stale] == ["old"]
+    assert [d.item_id for d in result.written] == ["same", "new"]
+
+
+def test_an_update_that_met_other_writers_too_often_is_sent_again(es, server):
+    server.answers = [lambda _: (409, "version_conflict_engine_exception")]
+    result = merging(es, server).write(documents("a"))
+    assert server.bulks == [["a"], ["a"]]
+    assert [d.item_id for d in result.written] == ["a"]
+    assert not result.stale
+
+
+def test_a_storm_of_429_makes_requests_smaller_and_quiet_makes_them_larger_again(es, server):
+    ids = [str(n) for n in range(256)]
+    storm = [429, lambda i: (429, "es_rejected_execution_exception") if int(i) % 2 else (200, None)]
+    server.answers = list(storm)
+    feeder = Feeder(es, "items", max_docs=256, max_requests=4)
+    assert (feeder.pace.requests, feeder.pace.docs) == (4, 256)
+    result = feeder.write(documents(*ids))
+    sizes = [len(bulk) for bulk in server.bulks]
+    # 256 refused whole -> 128, of which half refused -> 64; then a sixteenth of 256 more each time
+    assert sizes == [256, 128, 64, 80, 48]
+    assert (feeder.pace.requests, feeder.pace.docs) == (2, 112)  # 4 -> 2 -> 1, then +1/1, +1/2, ...
+    assert sorted(int(d.item_id) for d in result.written) == list(range(256))  # each once
+    for _ in range(20):
+        feeder.write(documents("a"))
+    assert (feeder.pace.requests, feeder.pace.docs) == (4, 256)

@@ -11,6 +11,7 @@ import pytest
 import stamina
 from PIL import Image
 
+from ranking.errors import InputError
 from scorer.ingest import download as download_module
 from scorer.ingest.download import download
 from scorer.ingest.photos import PhotoError, PhotoLoader, PhotoSource
@@ -143,6 +144,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", "/loop")
             self.end_headers()
             return
+        if self.path.startswith("/to-"):
+            metadata = "http://169.254.169.254/latest/meta-data"
+            self.send_response(302)
+            self.send_header("Location", metadata if self.path == "/to-metadata" else "file:///etc/passwd")
+            self.end_headers()
+            return
+        if self.path == "/gzip":
+            assert self.headers["Accept-Encoding"] == "identity"
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            return
         if self.path == "/away":
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd")
@@ -205,6 +218,17 @@ def test_a_download_that_cannot_be_used_says_why(web, path, reason):
         "192.168.1.1",
         "0.0.0.0",
         "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::a00:1]",  # NAT64: a gateway would connect to 10.0.0.1
+        "[64:ff9b::a9fe:a9fe]",  # 169.254.169.254
+        "[2002:7f00:1::]",  # 6to4 of 127.0.0.1
+        "[fec0::1]",
+        "[ff02::1]",
+        "224.0.0.1",
+        "100.64.0.1",
+        "240.0.0.1",
+        "2130706433",  # 127.0.0.1 as one number
+        "0x7f.1",
     ],
 )
 def test_private_addresses_are_refused(host):
@@ -226,6 +250,40 @@ def test_the_address_that_was_checked_is_the_one_connected_to(web, monkeypatch):
     url = f"http://photos.example:{port}/a.jpg"
     assert download(url, max_bytes=10**6, timeout_s=5, allow_private_hosts=True) == jpeg()
     assert asked == ["photos.example", "127.0.0.1"]  # the name once, then only the address
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
+def test_addresses_of_the_internet_are_public(address):
+    assert download_module._is_public(address)
+
+
+def test_a_redirect_into_the_own_network_is_refused(web, monkeypatch):
+    """The photo's server is public, and sends on to the metadata address of the cloud."""
+    monkeypatch.setattr(download_module, "_is_public", lambda address: address == "127.0.0.1")
+    with pytest.raises(InputError, match=r"169\.254\.169\.254 is a private address"):
+        download(f"{web}/to-metadata", max_bytes=10**6, timeout_s=5)
+    with pytest.raises(InputError, match="not a web address"):
+        download(f"{web}/to-file", max_bytes=10**6, timeout_s=5)
+
+
+def test_a_name_that_answers_differently_the_second_time_gains_nothing(web, monkeypatch):
+    port = int(web.rpartition(":")[2])
+    answers = ["127.0.0.1", "10.0.0.1"]  # DNS rebinding
+    real = socket.getaddrinfo
+
+    def resolve(host, *args, **options):
+        return real(answers.pop(0) if host == "photos.example" else host, *args, **options)
+
+    monkeypatch.setattr(download_module.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(download_module, "_is_public", lambda address: address == "127.0.0.1")
+    assert download(f"http://photos.example:{port}/a.jpg", max_bytes=10**6, timeout_s=5) == jpeg()
+    with pytest.raises(InputError, match="private address"):
+        download(f"http://photos.example:{port}/a.jpg", max_bytes=10**6, timeout_s=5)
+
+
+def test_a_packed_answer_is_refused(web):
+    with pytest.raises(InputError, match="packs it"):
+        download(f"{web}/gzip", max_bytes=10**6, timeout_s=5, allow_private_hosts=True)
 
 
 def test_downloads_can_be_switched_off(web):

@@ -37,12 +37,16 @@ class Message:
     def timestamp(self):
         return 1, 1767323045678
 
+    def headers(self):
+        return None
+
 
 class Consumer:
     """Hands out `polls` one by one, then the end of the partition."""
 
     def __init__(self, polls):
         self.polls = list(polls)
+        self.end = sum(len(poll) for poll in self.polls)  # offset after the last message
         self.commits = []  # sent off
         self.last_commits = []  # waited for, at the end
         self.mine = []
@@ -62,6 +66,19 @@ class Consumer:
 
     def assignment(self):
         return self.mine
+
+    def get_watermark_offsets(self, part, cached):
+        assert cached  # the brokers are not asked for each batch
+        return 0, self.end
+
+    def poll(self, timeout):
+        time.sleep(0.01)
+
+    def pause(self, parts):
+        self.paused = True
+
+    def resume(self, parts):
+        self.paused = False
 
     def commit(self, offsets, asynchronous):
         offsets = [(part.partition, part.offset) for part in offsets]

@@ -116,6 +116,13 @@ def test_a_broken_model_process_is_tried_again_only_a_little(channel):
     assert len(channel.script) == 6
 
 
+def test_who_waits_for_ever_waits_until_a_model_process_is_replaced(channel):
+    client = ScoreClient("x:1", wait_s=None)
+    client.config()
+    channel.script = [failure("INTERNAL")] * 4  # one more than others take
+    assert client.score(photos(255)).scores == [1.0]
+
+
 def test_a_server_that_is_gone_is_named_with_what_to_type(channel):
     channel.script = [failure("UNAVAILABLE", "failed to connect")] * 9
     with pytest.raises(ServerError, match="nothing answers at x:1") as e:

@@ -60,6 +60,8 @@ def test_the_repository_has_tritons_layout_and_weights_that_stand_alone(tmp_path
 def test_the_same_export_again_changes_nothing_and_another_is_the_next_version(tmp_path, scorer_folder):
     repository = tmp_path / "models"
     first = write_repository(repository, str(scorer_folder))
+    (repository / "image_score" / "1" / "__pycache__").mkdir()
+    (repository / "image_score" / "1" / "__pycache__" / "model.cpython-311.pyc").write_bytes(b"by the server")
     assert write_repository(repository, str(scorer_folder)).changed is False
     tiny_scorer(scorer_folder, seed=1)
     second = write_repository(repository, str(scorer_folder))

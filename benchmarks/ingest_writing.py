@@ -1,0 +1,149 @@
+"""How fast the ingest writes what needs no score, against `helpers.parallel_bulk`; what each guard costs.
+
+Same documents, chunk size and threads. `feeder` is the ingest's writer alone; `stream` is the
+whole path from Kafka: read, parse, check, write, commit. Its messages mark items as deleted, since an item on
+the shelf without a photo is also told to the dead letters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from elasticsearch import Elasticsearch, helpers
+
+from index_templates.desired import ITEM_UPDATE
+from ranking.clock import now_ms
+from ranking.item_message import parse_message
+from ranking.settings import get_settings
+from scorer.ingest import publish, run_stream
+from scorer.ingest.analyzer import Document
+from scorer.ingest.feeder import Feeder
+from scorer.ingest.records import Record
+
+N = 10_000
+CHUNK = 500
+THREADS = 2
+ROUNDS = 2
+T0 = 1_795_000_000_000
+
+
+def messages(n: int = N) -> list[dict[str, Any]]:
+    """Deleted items, as large as others: they need no photo and no score."""
+    return [
+        {
+            "item_id": f"item-{number:07d}",
+            "title": f"cotton summer dress number {number}, worn twice, size M",
+            "description": "From a smoke-free home. Small mark on the left sleeve, see the last photo.",
+            "category": "dress",
+            "price": 1000 + number % 500,
+            "status": "deleted",
+            "created_at": T0,
+            "updated_at": T0 + number,
+        }
+        for number in range(n)
+    ]
+
+
+def writing_rates(es: Elasticsearch, index: str, fresh: Callable[[], None]) -> dict[str, Any]:
+    """Documents a second by `parallel_bulk`, by the feeder, and through the whole stream."""
+    parsed = [parse_message(message) for message in messages()]
+    documents = [Document(m.item_id, m.updated_at, m.to_document(), Record(value=None)) for m in parsed]
+    chunks = [documents[start : start + CHUNK] for start in range(0, N, CHUNK)]
+
+    def parallel_bulk() -> None:
+        actions = (
+            {
+                "_index": index,
+                "_id": document.item_id,
+                "version": document.version,
+                "version_type": "external_gte",
+                "_source": document.source,
+            }
+            for document in documents
+        )
+        for ok, info in helpers.parallel_bulk(es, actions, thread_count=THREADS, chunk_size=CHUNK):
+            if not ok:
+                raise RuntimeError(info)
+
+    def feeder() -> None:
+        writer = Feeder(es, index, max_docs=CHUNK)
+        writer.check()
+        with ThreadPoolExecutor(THREADS) as pool:
+            if sum(len(result.written) for result in pool.map(writer.write, chunks)) != N:
+                raise RuntimeError("not all were written")
+
+    rates: dict[str, float] = {"parallel_bulk": 0.0, "feeder": 0.0, "stream": 0.0}
+    for _ in range(ROUNDS):  # in turn, so that a slow minute of the machine meets each
+        for name, work in (("parallel_bulk", parallel_bulk), ("feeder", feeder)):
+            fresh()
+            began = time.perf_counter()
+            work()
+            rates[name] = max(rates[name], N / (time.perf_counter() - began))
+        fresh()
+        rates["stream"] = max(rates["stream"], _stream(es, index))
+    return {
+        "documents": N,
+        "chunk": CHUNK,
+        "threads": THREADS,
+        "documents_per_s": {name: round(rate) for name, rate in rates.items()},
+        "feeder_to_parallel_bulk": round(rates["feeder"] / rates["parallel_bulk"], 2),
+        "stream_to_parallel_bulk": round(rates["stream"] / rates["parallel_bulk"], 2),
+    }
+
+
+def _stream(es: Elasticsearch, index: str) -> float:
+    topic = f"{index}-writing-{now_ms()}"
+    publish(messages(), get_settings().endpoint("Kafka"), topic=topic)
+    seen: list[tuple[int, float]] = []  # received, seconds: joining the group is not writing
+    summary = run_stream(
+        topic=topic,
+        group=topic,
+        index=index,
+        batch=CHUNK,
+        in_flight=THREADS,
+        until_empty=True,
+        es=es,
+        on_progress=lambda summary: seen.append((summary.received, time.perf_counter())),
+    )
+    if summary.deleted != N:
+        raise RuntimeError(f"{summary.deleted} of {N} written")
+    (first, began), (last, ended) = seen[0], seen[-1]
+    return (last - first) / (ended - began)
+
+
+def guard_costs(es: Elasticsearch, index: str, fresh: Callable[[], None]) -> dict[str, Any]:
+    """Documents a second by the way in which a write is kept from overwriting newer data."""
+    listed = [parse_message(message) for message in messages()]
+    newer = [m.model_copy(update={"updated_at": m.updated_at + 1, "price": 1.0}) for m in listed]
+
+    def actions(kind: str, step: str) -> Iterator[dict[str, Any]]:
+        for m in newer if step == "again" else listed:
+            source = m.to_document()
+            action: dict[str, Any] = {"_index": index, "_id": m.item_id}
+            match kind:
+                case "plain":
+                    yield action | {"_source": source}
+                case "external_gte":
+                    versioned = {"version": m.updated_at, "version_type": "external_gte"}
+                    yield action | versioned | {"_source": source}
+                case "script":
+                    script = {"id": ITEM_UPDATE, "params": {"doc": source}}
+                    yield action | {"_op_type": "update", "script": script, "upsert": source}
+
+    rates: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for kind in ("plain", "external_gte", "script"):
+            fresh()
+            for step in ("new", "again"):  # each item for the first time, then over what is there
+                began = time.perf_counter()
+                helpers.bulk(es, actions(kind, step), chunk_size=CHUNK)
+                rate = N / (time.perf_counter() - began)
+                rates[f"{kind}_{step}"] = max(rates.get(f"{kind}_{step}", 0.0), rate)
+    return {
+        "documents_per_s": {name: round(rate) for name, rate in rates.items()},
+        "external_gte_to_plain": round(rates["external_gte_again"] / rates["plain_again"], 2),
+        "script_to_plain": round(rates["script_again"] / rates["plain_again"], 2),
+    }
