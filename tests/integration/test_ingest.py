@@ -468,8 +468,8 @@ def test_a_photo_with_many_faces_is_scored_alike(stream, es, index, topic, kafka
 def test_messages_that_kafka_deleted_before_they_were_read_are_named(
     stream, es, index, topic, kafka_bootstrap
 ):
-    publish([item(n) for n in range(5)], kafka_bootstrap, topic=topic)
-    assert stream(on_note=pytest.fail).indexed == 5
+    publish([item(n) for n in range(40)], kafka_bootstrap, topic=topic)
+    assert stream(on_note=pytest.fail).indexed == 40
     publish([item(n, updated_at=T0 + 1) for n in range(40)], kafka_bootstrap, topic=topic)
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     ends = [TopicPartition(topic, partition, OFFSET_END) for partition in range(4)]

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 from ranking.errors import ServerError
 from scorer.ingest.analyzer import Analysis, Document
@@ -64,8 +64,14 @@ class Consumer:
         time.sleep(0.01)
         return [Message(None, error=KafkaError(KafkaError._PARTITION_EOF))]
 
+    def assign(self, parts):
+        assert parts == self.mine
+
     def assignment(self):
         return self.mine
+
+    def committed(self, parts, timeout):
+        return [TopicPartition(part.topic, part.partition, OFFSET_INVALID) for part in parts]  # a new group
 
     def get_watermark_offsets(self, part, cached):
         assert cached  # the brokers are not asked for each batch
