@@ -21,6 +21,7 @@ NAMES = (
     "export",
     "similar",
     "serving",
+    "gpu",
 )
 RESULTS = Path(__file__).parent / "results"
 

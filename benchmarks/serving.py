@@ -124,6 +124,22 @@ def _kernel(
     }
 
 
+def served_rate(exported: Exported, state: Path, ask: Callable[[str], Any], n: int) -> float:
+    """Photos per second of one export: a server of its own, `ask(url)` for all `n` photos, twice."""
+    from stack import Options, down, up
+
+    os.environ.pop("TRITON_URL", None)
+    options = Options(model_repository=exported.folder.parent, ports={"triton": _free_port()})
+    url = up(["triton"], options=options, state_dir=state)["triton"].address
+    try:
+        assert url is not None
+        load_into(exported, url)
+        ask(url)
+        return _best(lambda: ask(url), n)[0]
+    finally:
+        down(["triton"], state_dir=state, purge=True)
+
+
 def _free_port() -> int:
     """One that no other stack of this machine chooses at the same moment."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -79,20 +79,10 @@ def publish(
                 hint=f"publish a baseline first: rank-cli apply-boost {name} without --canary",
             )
     with server_errors(f"publish {name}"):
-        rendered = _rendered(es, profile)
         if not es.indices.exists(index=index):
             es.options(ignore_status=400).indices.create(index=index, mappings=MAPPINGS, settings=SETTINGS)
-        scripts, templates = _store(es, rendered.served)
         number = 1 if replaces is None else replaces.version + 1
-        when = format_time(now_ms)
-        version = replace(
-            rendered,
-            version=number,
-            published_at=when,
-            published_by=publisher,
-            scripts=scripts,
-            templates=templates,
-        )
+        version = _equip(es, Version(profile, number, format_time(now_ms), published_by=publisher))
         version, written = _write_version(es, version, index)
     if canary_percent is None or replaces is None:
         previous = None if replaces is None else replaces.version
@@ -183,16 +173,7 @@ def _go_live(
     It is served as this cluster can serve it now: the plugin may have come or gone since.
     """
     with server_errors(f"make {target.label} live"):
-        rendered = _rendered(es, target.profile)
-        scripts, templates = _store(es, rendered.served)
-    target = replace(
-        target,
-        scripts=scripts,
-        templates=templates,
-        bodies=rendered.bodies,
-        execution=rendered.execution,
-        fallback_bodies=rendered.fallback_bodies,
-    )
+        target = _equip(es, target)
     previous = live.previous if target.version == live.version else live.version
     _flip(es, target.live_source(now_ms=now_ms, by=by, previous=previous), live, index)
 
@@ -204,17 +185,18 @@ def serving(es: Elasticsearch, profile: Profile) -> Profile:
     return scripted(profile)
 
 
-def _rendered(es: Elasticsearch, profile: Profile) -> Version:
-    """Bodies and execution for this cluster, as a version without number."""
-    served = serving(es, profile)
+def _equip(es: Elasticsearch, version: Version) -> Version:
+    """Store what this cluster needs to serve a version; the version with the names and bodies of it."""
+    served = serving(es, version.profile)
+    scripts, templates = _store(es, served)
     native = served.execution == "plugin"
-    return Version(
-        profile,
-        0,
-        "",
+    return replace(
+        version,
+        scripts=scripts,
+        templates=templates,
         bodies=body_templates(served),
         execution=served.execution,
-        fallback_bodies=body_templates(scripted(profile)) if native else {},
+        fallback_bodies=body_templates(scripted(version.profile)) if native else {},
     )
 
 

@@ -180,6 +180,6 @@ _ALL = [
 ]
 FAULTS: Final = {fault.name: fault for fault in _ALL}
 # What `make test` runs: the pair that loses most, and late writes after newer ones.
-QUICK: Final = ("kill_elasticsearch_consumer", "elasticsearch_cut")
+QUICK: Final = ("kill_elasticsearch_consumer",)  # what `make test` runs
 
 __all__ = ["FAULTS", "QUICK"]

@@ -153,7 +153,7 @@ def test_a_batch_that_is_done_early_is_not_committed_before_the_one_ahead_of_it(
         assert consumer.commits == []
         ahead.set()
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     stream(consumer, feeder, in_flight=2).run(until_empty=True)
     watcher.join()
@@ -188,7 +188,7 @@ def test_told_to_stop_while_an_engine_is_gone_it_ends_without_an_error():
         stop.set()
         stop_then_fail.set()
 
-    threading.Thread(target=tell).start()
+    threading.Thread(target=tell, daemon=True).start()
     summary = stream(consumer, feeder, stop=stop).run()
     assert summary.interrupted is True
     assert consumer.commits == []
