@@ -53,7 +53,9 @@ def watched(es: Elasticsearch) -> Iterator[dict[str, int | None]]:
                 nodes = es.nodes.stats(metric="thread_pool")["nodes"]
             except (ApiError, TransportError):  # too busy to say: the round itself shows it
                 continue
-            longest = max(longest, *(_at(node, ("thread_pool", "search", "queue")) for node in nodes.values()))
+            longest = max(
+                longest, *(_at(node, ("thread_pool", "search", "queue")) for node in nodes.values())
+            )
 
     looking = threading.Thread(target=look, daemon=True)
     if before is not None:

@@ -1,4 +1,4 @@
-"""What a load test leaves behind: one `RoundResult` a round, in a file from which every figure is computed."""
+"""What a load test leaves behind: one `RoundResult` a round, from which every figure is computed."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ def read_result(path: Path) -> Result:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
-            raise InputError(f"{path} has format {data['format']}, and this version reads {FORMAT}", hint=hint)
+            raise InputError(
+                f"{path} has format {data['format']}, and this version reads {FORMAT}", hint=hint
+            )
         rounds = tuple(_round(one) for one in data["rounds"])
         return Result(profiles=data["profiles"], workload=data["workload"], rounds=rounds)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:

@@ -57,10 +57,10 @@ def run_load(
     es: Elasticsearch,
     target: Target,
     index: str,
+    *,
     profiles: Mapping[Side, Profile],
     searches: Sequence[Search],
     plan: Plan,
-    *,
     advance: Callable[[int], object] = lambda _n: None,
     note: Callable[[RoundResult], object] = lambda _one: None,
 ) -> Result:
@@ -179,7 +179,12 @@ def _warm_up(running: Sender, side: Side, first: int, n: int) -> None:
 
 
 def _said(plan: Plan, searches: Sequence[Search], n: int, index: str) -> dict[str, Any]:
-    said: dict[str, Any] = {"mode": plan.mode, "index": index, "searches": len(searches), "rounds": plan.rounds}
+    said: dict[str, Any] = {
+        "mode": plan.mode,
+        "index": index,
+        "searches": len(searches),
+        "rounds": plan.rounds,
+    }
     said["platforms"] = {
         str(name): sum(one.platform == name for one in searches)
         for name in sorted({one.platform for one in searches}, key=str)

@@ -1,7 +1,7 @@
 """How the rate of searches changes over a round, and the arrival times that follow from it.
 
-A shape is a piecewise linear rate (searches/s). Arrivals keep the gaps of the log, bursts included, stretched so
-that the expected number by any moment is the integral of the rate (operational time): t_i = Λ⁻¹(u_i), where
+A shape is a piecewise linear rate (searches/s). Arrivals keep the gaps of the log, bursts included, stretched
+so that the expected number by any moment is the integral of the rate (operational time): t_i = Λ⁻¹(u_i);
 u_i are the logged arrivals with a mean gap of 1 and Λ(t) is the integral of the rate from 0 to t.
 """
 
@@ -40,8 +40,9 @@ class Shape:
 def shape(name: str, *, rate: float, seconds: float) -> Shape:
     """A shape by name, `seconds` long.
 
-    soak: `rate` throughout. ramp: from 0 to `rate`. step: a quarter, half, three quarters and all of it. spike:
-    a quarter, and `rate` in the middle fifth. knee: eight steps, evenly in the logarithm from a quarter
+    soak: `rate` throughout. ramp: from 0 to `rate`. step: a quarter, half, three quarters and all of it.
+    spike: a quarter, and `rate` in the middle fifth.
+    knee: eight steps, evenly in the logarithm from a quarter
     of `rate` to twice.
 
     Raises:

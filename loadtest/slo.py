@@ -1,11 +1,11 @@
 """The service level that a contender must hold, as a YAML file, and the verdict.
 
-    latency_ms: {p95: 80, p99: 150}      # of the contender, from the intended start
-    service_time_ms: {p99: 120}          # from the actual start
-    max_error_rate: 0.001
-    max_rejections: 0                    # of Elasticsearch's search thread pool
-    max_ratio: {p95: 1.10}               # contender / baseline, latency
-    max_late_ms: 20                      # p99 by which searches start late: above it, the sender is the limit
+latency_ms: {p95: 80, p99: 150}      # of the contender, from the intended start
+service_time_ms: {p99: 120}          # from the actual start
+max_error_rate: 0.001
+max_rejections: 0                    # of Elasticsearch's search thread pool
+max_ratio: {p95: 1.10}               # contender / baseline, latency
+max_late_ms: 20                      # p99 by which searches start late: above it, the sender is the limit
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loadtest.results import SIDES, Result, Side
 from loadtest.histogram import merged
+from loadtest.results import SIDES, Result, Side
 from loadtest.summary import Summary
 from ranking.errors import ConfigError
 
@@ -70,7 +70,9 @@ def read_slo(path: Path) -> Slo:
     try:
         return Slo.model_validate(data)
     except ValidationError as e:
-        problems = [f"{'.'.join(map(str, one['loc'])).removesuffix('.[key]')}: {one['msg']}" for one in e.errors()]
+        problems = [
+            f"{'.'.join(map(str, one['loc'])).removesuffix('.[key]')}: {one['msg']}" for one in e.errors()
+        ]
         raise ConfigError(path, problems) from None
 
 

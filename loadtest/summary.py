@@ -1,8 +1,8 @@
 """A load test in figures: percentiles of both sides with intervals, differences, errors, throughput.
 
 Rounds are the unit of chance: searches of one round share the machine's mood, so intervals come from drawing
-whole rounds again, a pair of baseline and contender at a time (percentile bootstrap). With few rounds they are
-too narrow, and fewer than three give none.
+whole rounds again, a pair of baseline and contender at a time (percentile bootstrap). With few rounds they
+are too narrow, and fewer than three give none.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def summarise(result: Result) -> Summary:
     rows = []
     for measure in MEASURES:
         counts = {side: [getattr(one, measure) for one in sides[side]] for side in SIDES}
-        rows += [_row(measure, percent, counts["baseline"], counts["contender"], draws) for percent in PERCENTILES]
+        rows += [
+            _row(measure, percent, counts["baseline"], counts["contender"], draws) for percent in PERCENTILES
+        ]
     return Summary(tuple(rows), {side: _figures(rounds) for side, rounds in sides.items()})
 
 
@@ -121,7 +123,9 @@ def _figures(rounds: Sequence[RoundResult]) -> SideFigures:
     for one in rounds:
         errors.update(one.errors)
         for name, value in one.server.items():
-            server[name] = max(server[name], value or 0) if name == "queue_max" else server[name] + (value or 0)
+            server[name] = (
+                max(server[name], value or 0) if name == "queue_max" else server[name] + (value or 0)
+            )
     seconds = sum(one.seconds for one in rounds)
     values, counts = matrix([one.late for one in rounds])
     late = float(percentiles_ms(values, counts.sum(axis=0, keepdims=True), 99)[0]) if len(values) else None

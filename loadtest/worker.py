@@ -3,26 +3,27 @@
 It runs apart, since Locust patches the standard library. Lines of JSON on stdin: first where to send and what
 (`Target`), then one round each. Lines on stdout: `{"sent": n}` as a round runs, then its samples.
 
-An open round starts each search at its intended time, however many are still unanswered; where all connections
-are taken, the search waits and the wait counts. A closed round has users who wait for each answer and think.
+An open round starts each search at its intended time, however many are still unanswered; where all
+connections are taken, the search waits and the wait counts.
+
+A closed round has users who wait for each answer and think.
 """
 
 from __future__ import annotations
 
-import gevent
-from locust import FastHttpUser, constant, task
-from locust.env import Environment
-from locust.exception import StopUser
-
 import json
 import re
-import ssl
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
+import gevent.event
 from gevent.pool import Pool
+from locust import FastHttpUser, constant, task
+from locust.env import Environment
+from locust.exception import StopUser
 
 TOOK = re.compile(rb'"took"\s*:\s*(\d+)')
 FAILED = re.compile(rb'"failed"\s*:\s*([1-9]\d*)')
@@ -39,7 +40,7 @@ class Play:
     begin: float = 0.0
     next: int = 0
     samples: list[tuple[float, float, float, str, int]] = field(default_factory=list)
-    done: gevent.event.Event = field(default_factory=lambda: gevent.event.Event())
+    done: gevent.event.Event = field(default_factory=gevent.event.Event)
 
     def send(self, client: Any, i: int, intended: float) -> None:
         """Send search `i`; times are seconds from the beginning of the round."""
@@ -59,7 +60,9 @@ def judge(answer: Any) -> tuple[str, int]:
     status = answer.status_code
     if not status:
         name = type(answer.error).__name__ if answer.error is not None else "no answer"
-        return ("timeout" if "timeout" in name.lower() or "timed" in str(answer.error) else f"connection ({name})"), -1
+        return (
+            "timeout" if "timeout" in name.lower() or "timed" in str(answer.error) else f"connection ({name})"
+        ), -1
     head = (answer.content or b"")[:HEAD]
     took = TOOK.search(head)
     found = int(took[1]) if took else -1
@@ -78,8 +81,10 @@ class _Base(FastHttpUser):
     max_redirects = 0
     insecure = False
 
-    def ssl_context_factory(self) -> ssl.SSLContext:
+    def ssl_context_factory(self) -> Any:
         """Certificates are always checked."""
+        import ssl
+
         return ssl.create_default_context(cafile=self.environment.play.target.get("ca_certs"))
 
 
