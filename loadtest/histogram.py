@@ -8,8 +8,11 @@ Source: Gil Tene's HdrHistogram, in its Python port (package `hdrhistogram`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,22 +39,23 @@ class Counts:
         """The time in ms that `percent` of the recorded ones do not exceed; None where there are none."""
         if not self.counts:
             return None
-        found = percentiles_ms(np.array(self.values_us), np.array([self.counts]), percent)
-        return float(found[0])
+        found = percentiles_ms(np.array(self.values_us), np.array([self.counts]), [percent])
+        return float(found[0, 0])
 
 
 def record(seconds: Iterable[float]) -> Counts:
     """The histogram of some times; below 1 µs counts as 1 µs, above an hour as an hour."""
+    bucket = _buckets().get_highest_equivalent_value
+    found = Counter(bucket(min(max(round(one * 1e6), 1), LONGEST_US)) for one in seconds)
+    values = sorted(found)
+    return Counts(tuple(values), tuple(found[value] for value in values))
+
+
+@cache
+def _buckets() -> Any:
     from hdrh.histogram import HdrHistogram
 
-    histogram = HdrHistogram(1, LONGEST_US, DIGITS)
-    for one in seconds:
-        histogram.record_value(min(max(round(one * 1e6), 1), LONGEST_US))
-    found = [
-        (step.value_iterated_to, step.count_added_in_this_iter_step)
-        for step in histogram.get_recorded_iterator()
-    ]
-    return Counts(tuple(value for value, _ in found), tuple(count for _, count in found))
+    return HdrHistogram(1, LONGEST_US, DIGITS)
 
 
 def matrix(rounds: Sequence[Counts]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -64,12 +68,15 @@ def matrix(rounds: Sequence[Counts]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def percentiles_ms(
-    values_us: NDArray[np.int64], counts: NDArray[np.int64], percent: float
+    values_us: NDArray[np.int64], counts: NDArray[np.int64], percents: Sequence[float]
 ) -> NDArray[np.float64]:
-    """One percentile in ms of every row of `counts`, shape (n_rows,): the nearest-rank definition."""
+    """Percentiles in ms of every row of `counts`, by nearest rank; shape (n_percents, n_rows)."""
     cumulated = counts.cumsum(axis=1)
-    rank = np.maximum(np.ceil(cumulated[:, -1:] * percent / 100.0 - 1e-9), 1)
-    return np.asarray(values_us[(cumulated >= rank).argmax(axis=1)] / 1000.0)
+    found = np.empty((len(percents), len(counts)))
+    for row, percent in zip(found, percents, strict=True):
+        rank = np.maximum(np.ceil(cumulated[:, -1:] * percent / 100.0 - 1e-9), 1)
+        row[:] = values_us[(cumulated >= rank).argmax(axis=1)] / 1000.0
+    return found
 
 
 def merged(rounds: Sequence[Counts]) -> Counts:

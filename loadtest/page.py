@@ -15,7 +15,7 @@ from loadtest.summary import Row, Summary
 from ranking.html_file import base_style, policy
 from ranking.whole_file import write_text
 
-WIDTH, HEIGHT = 560, 200  # pixels of the drawn latency curves
+WIDTH, HEIGHT = 900, 200  # pixels of the drawn latency curves
 DRAWN = tuple(1 - 10 ** (-i / 20) for i in range(61))  # shares from 0 to 0.999, evenly in nines
 
 

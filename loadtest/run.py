@@ -37,7 +37,7 @@ class Plan:
     users: int = 4
     think: float = 0.0  # seconds
     connections: int = 256
-    rounds: int = 4  # of each side
+    rounds: int = 6  # of each side
 
     def arrivals(self, searches: Sequence[Search]) -> tuple[tuple[float, ...], Shape | None]:
         """Intended starts of an open round in seconds, and the shape behind them."""
@@ -186,7 +186,7 @@ def _said(plan: Plan, searches: Sequence[Search], n: int, index: str) -> dict[st
         "rounds": plan.rounds,
     }
     said["platforms"] = {
-        str(name): sum(one.platform == name for one in searches)
+        name or "none": sum(one.platform == name for one in searches)
         for name in sorted({one.platform for one in searches}, key=str)
     }
     if plan.mode == "closed":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from ranking.errors import RankError
 
 Mode = Literal["open", "closed"]
+WORKER = Path(__file__).with_name("worker.py")
 
 
 class LoadError(RankError):
@@ -127,18 +127,15 @@ def sender(target: Target) -> Iterator[Sender]:
     """
     if importlib.util.find_spec("locust") is None:
         raise LoadError("Locust is not installed", hint="pip install 'rank-toolkit[loadtest]'")
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("w") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "loadtest.worker"],
+                [sys.executable, "-P", str(WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             )
         try:
             running = Sender(process, log)

@@ -2,7 +2,7 @@
 
 Rounds are the unit of chance: searches of one round share the machine's mood, so intervals come from drawing
 whole rounds again, a pair of baseline and contender at a time (percentile bootstrap). With few rounds they
-are too narrow, and fewer than three give none.
+are too narrow, and fewer than five give none.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.histogram import PERCENTILES, Counts, matrix, percentiles_ms
+from loadtest.histogram import PERCENTILES, Counts, matrix, merged, percentiles_ms
 from loadtest.results import SIDES, Result, RoundResult, Side
 
 MEASURES = ("latency", "service_time", "took")
 DRAWS = 1000
-FEWEST_ROUNDS = 3
+FEWEST_ROUNDS = 5
 SEED = 20261128
 
 
@@ -76,44 +76,38 @@ def summarise(result: Result) -> Summary:
     rng = np.random.default_rng(SEED)
     sides = {side: result.of(side) for side in SIDES}
     n = min(map(len, sides.values()))
-    draws = rng.integers(0, n, size=(DRAWS, n)) if n >= FEWEST_ROUNDS else None
+    drawn = rng.integers(0, n, size=(DRAWS, n))
+    times = (drawn[:, :, None] == np.arange(n)).sum(axis=1) if n >= FEWEST_ROUNDS else None
     rows = []
     for measure in MEASURES:
-        counts = {side: [getattr(one, measure) for one in sides[side]] for side in SIDES}
-        rows += [
-            _row(measure, percent, counts["baseline"], counts["contender"], draws) for percent in PERCENTILES
-        ]
+        both = [_percentiles([getattr(one, measure) for one in sides[side][:n]], times) for side in SIDES]
+        for percent, of_baseline, of_contender in zip(PERCENTILES, *both, strict=True):
+            rows.append(_row(measure, percent, of_baseline, of_contender))
     return Summary(tuple(rows), {side: _figures(rounds) for side, rounds in sides.items()})
 
 
-def _row(
-    measure: str,
-    percent: float,
-    baseline: Sequence[Counts],
-    contender: Sequence[Counts],
-    draws: NDArray[np.int64] | None,
-) -> Row:
-    at, drawn = zip(*(_percentile(side, percent, draws) for side in (baseline, contender)), strict=True)
+Percentile = tuple[float | None, NDArray[np.float64] | None]  # over all rounds, and over every draw of them
+
+
+def _row(measure: str, percent: float, baseline: Percentile, contender: Percentile) -> Row:
+    at = (baseline[0], contender[0])
     ratio = at[1] / at[0] if at[0] and at[1] is not None else None
     spread: list[float | None] = [None] * 6
-    if drawn[0] is not None and drawn[1] is not None:
-        of = (drawn[1] / drawn[0], drawn[0], drawn[1])
+    if baseline[1] is not None and contender[1] is not None:
+        of = (contender[1] / baseline[1], baseline[1], contender[1])
         spread = [float(end) for one in of for end in np.percentile(one, [2.5, 97.5])]
     return Row(measure, percent, at[0], at[1], ratio, *spread)
 
 
-def _percentile(
-    rounds: Sequence[Counts], percent: float, draws: NDArray[np.int64] | None
-) -> tuple[float | None, NDArray[np.float64] | None]:
-    """The percentile over all rounds, and over every draw of them."""
+def _percentiles(rounds: Sequence[Counts], times: NDArray[np.int64] | None) -> list[Percentile]:
+    """Each percentile; `times` says how often each draw has each round, shape (n_draws, n_rounds)."""
     values, counts = matrix(rounds)
     if not counts.sum():
-        return None, None
-    at = float(percentiles_ms(values, counts.sum(axis=0, keepdims=True), percent)[0])
-    if draws is None or not counts.sum(axis=1).all():
-        return at, None
-    times = np.apply_along_axis(np.bincount, 1, draws, minlength=len(rounds))[:, : len(rounds)]
-    return at, percentiles_ms(values, times @ counts, percent)
+        return [(None, None)] * len(PERCENTILES)
+    at = percentiles_ms(values, counts.sum(axis=0, keepdims=True), PERCENTILES)[:, 0].tolist()
+    if times is None or not counts.sum(axis=1).all():
+        return [(one, None) for one in at]
+    return list(zip(at, percentiles_ms(values, times @ counts, PERCENTILES), strict=True))
 
 
 def _figures(rounds: Sequence[RoundResult]) -> SideFigures:
@@ -127,8 +121,7 @@ def _figures(rounds: Sequence[RoundResult]) -> SideFigures:
                 max(server[name], value or 0) if name == "queue_max" else server[name] + (value or 0)
             )
     seconds = sum(one.seconds for one in rounds)
-    values, counts = matrix([one.late for one in rounds])
-    late = float(percentiles_ms(values, counts.sum(axis=0, keepdims=True), 99)[0]) if len(values) else None
+    late = merged([one.late for one in rounds]).percentile_ms(99)
     bad = sum(errors.values())
     return SideFigures(
         rounds=len(rounds),

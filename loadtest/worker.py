@@ -1,6 +1,7 @@
 """The process that sends: Locust users under gevent, one round at a time.
 
-It runs apart, since Locust patches the standard library. Lines of JSON on stdin: first where to send and what
+It runs apart, as a file, and imports nothing of ours: Locust patches the standard library. Lines of JSON on
+stdin: first where to send and what
 (`Target`), then one round each. Lines on stdout: `{"sent": n}` as a round runs, then its samples.
 
 An open round starts each search at its intended time, however many are still unanswered; where all
@@ -77,6 +78,7 @@ def judge(answer: Any) -> tuple[str, int]:
 
 class _Base(FastHttpUser):
     abstract = True
+    play: Play
     max_retries = 0
     max_redirects = 0
     insecure = False
@@ -85,7 +87,7 @@ class _Base(FastHttpUser):
         """Certificates are always checked."""
         import ssl
 
-        return ssl.create_default_context(cafile=self.environment.play.target.get("ca_certs"))
+        return ssl.create_default_context(cafile=self.play.target.get("ca_certs"))
 
 
 class OpenUser(_Base):
@@ -94,7 +96,7 @@ class OpenUser(_Base):
     @task
     def replay(self) -> None:
         """The whole round."""
-        play: Play = self.environment.play
+        play = self.play
         pool = Pool(play.round["connections"])
         play.begin = time.perf_counter() + 0.1
         for i, at in enumerate(play.round["at"]):
@@ -112,13 +114,13 @@ class ClosedUser(_Base):
 
     def on_start(self) -> None:
         """The first user starts the clock."""
-        play: Play = self.environment.play
+        play = self.play
         play.begin = play.begin or time.perf_counter()
 
     @task
     def search(self) -> None:
         """One search: it is intended when it is sent."""
-        play: Play = self.environment.play
+        play = self.play
         at = time.perf_counter() - play.begin
         if at >= play.round["seconds"]:
             play.done.set()
@@ -134,6 +136,7 @@ def run_round(target: dict[str, Any], round_: dict[str, Any]) -> list[tuple[floa
         "User",
         (OpenUser if is_open else ClosedUser,),
         {
+            "play": (play := Play(target, round_)),
             "host": target["url"],
             "concurrency": round_["connections"] if is_open else 1,
             "wait_time": constant(round_["think"]),
@@ -142,7 +145,6 @@ def run_round(target: dict[str, Any], round_: dict[str, Any]) -> list[tuple[floa
         },
     )
     environment = Environment(user_classes=[user], stop_timeout=target["timeout"])
-    play = environment.play = Play(target, round_)
     users = 1 if is_open else round_["users"]
     runner = environment.create_local_runner()
     runner.start(users, spawn_rate=users)

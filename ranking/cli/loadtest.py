@@ -44,8 +44,8 @@ def run(
         str, typer.Option("--contender", help="The profile that is judged; as --baseline.")
     ] = "additive",
     rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Of each side, in turns; intervals need three.")
-    ] = 4,
+        int, typer.Option("--rounds", min=1, help="Of each side, in turns; intervals need five.")
+    ] = 6,
     shape: Annotated[
         ShapeName, typer.Option("--shape", help="logged: the log's arrivals. Others follow --rate.")
     ] = ShapeName.logged,
