@@ -34,6 +34,7 @@ def full_app() -> typer.Typer:
         demo,
         index,
         ingest,
+        loadtest,
         plan,
         plugin,
         replay,
@@ -52,7 +53,7 @@ def full_app() -> typer.Typer:
     boost.app.command("plan-execution")(plan.plan_execution)
     ingest.app.command("backfill")(backfill.backfill)
     ingest.app.add_typer(upgrade.app, name="upgrade")
-    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab):
+    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab, loadtest):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

@@ -103,6 +103,10 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "replay record": (READY, ("replay", "record", "{tmp}/new", "--queries", "{tmp}/queries.txt")),
     "replay verify --live": (READY, ("replay", "verify", "{tmp}/log", "--live")),
     "replay run --live": (READY, ("replay", "run", "{tmp}/log", "--live", "--report", "{tmp}/r.html")),
+    "loadtest run": (
+        READY,
+        ("loadtest", "run", "{tmp}/log", "--rounds", "1", "--users", "1", "--seconds", "0.5"),
+    ),
     "boost plan-execution": (READY, ("boost", "plan-execution", "additive", "--captures", "{tmp}/log")),
     "boost lint --index": (READY, ("boost", "lint", "{tmp}/mine.yaml")),
     "apply-boost --dry-run": (READY, ("apply-boost", "{tmp}/mine.yaml", "--dry-run")),
@@ -145,6 +149,7 @@ NO_LOGIN = (
     "scorer",
     "ingest publish",
     "ingest dlq",
+    "loadtest report",
     "replay",  # without --live
 )
 
