@@ -12,7 +12,10 @@ from ranking.cli import _output as out
 from ranking.cli._options import IndexOption, index_name, profile_named
 
 if TYPE_CHECKING:
-    from loadtest import Check, Result, Side, Slo, Summary
+    from loadtest import Check, Plan, Result, Side, Slo, Summary
+
+LONG_ROUND_S = 3600  # a longer round is remarked on
+LATE = 0.2  # share of the p99 of latency above which the sender is named as a limit
 
 app = typer.Typer(no_args_is_help=True, help="Load tests: captured searches sent again, against an SLO.")
 
@@ -123,9 +126,6 @@ def run(
         rounds=rounds,
     )
     total = expected(plan, searches)
-    if plan.mode == "open":
-        arrivals = plan.arrivals(searches)[0]
-        out.note(f"{2 * rounds} rounds of {len(arrivals)} searches, {arrivals[-1]:.1f} s each")
     es = connect()
 
     def note(one: RoundResult) -> None:
@@ -140,6 +140,8 @@ def run(
         "baseline": profile_named(es, baseline),
         "contender": profile_named(es, contender),
     }
+    if plan.mode == "open":
+        _announce(plan, plan.arrivals(searches)[0])
     with out.progress("searches", total) as advance:
         found = run_load(
             es,
@@ -172,6 +174,18 @@ def report(
 
     limits = read_slo(slo) if slo is not None else None
     _show(read_result(file), limits, html, fmt)
+
+
+def _announce(plan: Plan, at: tuple[float, ...]) -> None:
+    from ranking.clock import format_duration
+
+    long = round(at[-1]) if at[-1] >= 10 else round(at[-1], 1)
+    out.note(f"{2 * plan.rounds} rounds of {len(at)} searches, {long} s each")
+    if at[-1] > LONG_ROUND_S:
+        all_of_it = format_duration(round(2 * plan.rounds * at[-1] / 3600) * 3_600_000)
+        faster = round(plan.speed_up * at[-1] / 60)
+        hint = f"; --speed-up {faster} makes a round a minute" if plan.shape == "logged" else ""
+        out.note(f"this will take {all_of_it}{hint}")
 
 
 def _show(found: Result, limits: Slo | None, html: Path | None, fmt: out.Format) -> None:
@@ -240,6 +254,12 @@ def _print(
         for kind, n in side.errors.items():
             out.note(f"{name}: {n} × {kind}")
     out.table(sides)
+    for name, side in summary.sides.items():
+        p99 = summary.row("latency", 99.0)
+        latency = p99.baseline if name == "baseline" else p99.contender
+        if latency and side.late_p99_ms and side.late_p99_ms > LATE * latency:
+            late = f"{side.late_p99_ms:.3g} ms late (p99)"
+            out.note(f"{name}: searches started up to {late}: the sender was a limit too")
     if not any(side.server for side in summary.sides.values()):
         out.note("the server's own counters are not shown: the login lacks the cluster privilege monitor")
     if checks:
