@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from elasticsearch import Elasticsearch, helpers
 
 from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live, removal_steps
-from ranking.kafka import PARTITIONS
+from ranking.kafka import PARTITIONS, open_consumer
 from ranking.settings import get_settings
 from scorer.ingest import dead_letter_topic
 from scorer.model.photo import read_photo
@@ -86,6 +86,9 @@ class Run:
         self._folder = folder
         self.bootstrap = self.engines.addresses["kafka"]
         self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        # Never subscribed. The admin client's own question about a group's offsets ends the process where the
+        # cluster has no coordinator yet (librdkafka 2.16, in rd_kafka_cgrp_op).
+        self._asking = open_consumer(self.bootstrap, self.name)
         self._fault = fault
         self._per_s = per_s
         self._committed: tuple[int, float] = (0, time.monotonic())
@@ -112,9 +115,7 @@ class Run:
         parts = [TopicPartition(self.name, n) for n in range(PARTITIONS)]
         known, since = self._committed
         with contextlib.suppress(KafkaException):
-            asked = [ConsumerGroupTopicPartitions(self.name, parts)]
-            ((_, answer),) = self._admin.list_consumer_group_offsets(asked, request_timeout=3).items()
-            now = sum(max(0, part.offset) for part in answer.result().topic_partitions)
+            now = sum(max(0, part.offset) for part in self._asking.committed(parts, timeout=3))
             if now != known:
                 self._committed = now, time.monotonic()
         if 0 < known < len(self.work.messages):
@@ -208,6 +209,7 @@ class Run:
                 door.mend()
                 door.close()
             self.bulk.close()
+            self._asking.close()
             for index in self.es.indices.get(index=f"{self.name}-*"):
                 self.es.indices.delete(index=index)
             apply_steps(self.es, removal_steps(wanted, read_live(self.es, wanted)))
