@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from ranking.errors import RankError, ServerError
 from ranking.item_message import DEFAULT_TOPIC, ItemMessage, parse_message
+from ranking.own_loop import run_to_end
 from scorer.ingest.analyzer import Analyzer
 from scorer.ingest.doors import KEEP_S, Delivery, Door, door
 from scorer.ingest.feeder import Feeder
@@ -238,7 +239,7 @@ def run_broker(
         loop.summary.seconds = time.monotonic() - began
         return loop.summary
 
-    return asyncio.run(run())
+    return run_to_end(run)
 
 
 def publish_to(
@@ -274,7 +275,7 @@ def publish_to(
             await at.close()
         return n
 
-    return asyncio.run(run())
+    return run_to_end(run)
 
 
 __all__ = ["BrokerDeadLetters", "publish_to", "run_broker"]

@@ -8,7 +8,7 @@ from tests.integration.conftest import missing
 from tests.integration.report.made_log import made, write_report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, this thread has a loop running, and asyncio.run refuses
 def browser():
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
@@ -78,7 +78,7 @@ def open_page(browser):
         page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_page(browser, report):
     """A page for questions to the script alone; each test sets the state it needs."""
     page = browser.new_page()
