@@ -44,7 +44,12 @@ def _endpoint(engine: str) -> str:
 def es() -> Iterator[Elasticsearch]:
     _endpoint("Elasticsearch")
     client = connect()
+    # Random formulas are many scripts: at the default rate, the tests that follow find no compilations left.
+    rate = "script.max_compilations_rate"
+    before = client.cluster.get_settings(flat_settings=True)["persistent"].get(rate)
+    client.cluster.put_settings(persistent={rate: "100000/1m"})
     yield client
+    client.cluster.put_settings(persistent={rate: before})
     client.close()
 
 

@@ -69,16 +69,8 @@ def fill(es: Elasticsearch, name: str, shards: int = 1, n: int = 2_000) -> str:
     return index
 
 
-@pytest.fixture(scope="module")
-def many_scripts(es: Elasticsearch) -> Iterator[None]:
-    """Random formulas are many scripts: without this, the tests that follow find no compilations left."""
-    es.cluster.put_settings(persistent={"script.max_compilations_rate": "100000/1m"})
-    yield
-    es.cluster.put_settings(persistent={"script.max_compilations_rate": None})
-
-
 @pytest.fixture
-def index(es: Elasticsearch, prefix: str, many_scripts: None) -> str:
+def index(es: Elasticsearch, prefix: str) -> str:
     if not find_features(es, refresh=True).rank_boost:
         missing("the local Elasticsearch runs without the rank-boost plugin: rank-cli plugin install")
     return fill(es, prefix, shards=2)
