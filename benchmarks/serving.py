@@ -16,8 +16,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,20 +101,10 @@ def _exports(
 def _kernel(
     exported: Exported, backend: str, precision: str, pixels: NDArray[np.uint8], temporary: Path
 ) -> Any:
-    from stack import Options, down, up
-
-    state = temporary / f"{backend}-{precision}"
-    os.environ.pop("TRITON_URL", None)
-    options = Options(model_repository=exported.folder.parent, ports={"triton": _free_port()})
-    url = up(["triton"], options=options, state_dir=state)["triton"].address
-    try:
-        assert url is not None
-        load_into(exported, url)
+    with _serving(exported, temporary / f"{backend}-{precision}") as url:
         before = _counts(url)
         rate, scores = _served(url, pixels)
         after = _counts(url)
-    finally:
-        down(["triton"], state_dir=state, purge=True)
     n_photos, n_batches = after[0] - before[0], after[1] - before[1]
     print(f"{backend} {precision}: {rate:.2f} photos/s served", file=sys.stderr)
     return {
@@ -124,8 +115,9 @@ def _kernel(
     }
 
 
-def served_rate(exported: Exported, state: Path, ask: Callable[[str], Any], n: int) -> float:
-    """Photos per second of one export: a server of its own, `ask(url)` for all `n` photos, twice."""
+@contextmanager
+def _serving(exported: Exported, state: Path) -> Iterator[str]:
+    """A server of its own that has loaded one export; yields its address."""
     from stack import Options, down, up
 
     os.environ.pop("TRITON_URL", None)
@@ -134,10 +126,16 @@ def served_rate(exported: Exported, state: Path, ask: Callable[[str], Any], n: i
     try:
         assert url is not None
         load_into(exported, url)
-        ask(url)
-        return _best(lambda: ask(url), n)[0]
+        yield url
     finally:
         down(["triton"], state_dir=state, purge=True)
+
+
+def served_rate(exported: Exported, state: Path, ask: Callable[[str], Any], n: int) -> float:
+    """Photos per second of one export: `ask(url)` for all `n` photos, the best of two after a warm-up."""
+    with _serving(exported, state) as url:
+        ask(url)
+        return _best(lambda: ask(url), n)[0]
 
 
 def _free_port() -> int:

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 IndexOption = Annotated[
     str | None, typer.Option("--index", help="Index or alias; RANK_INDEX, or items, by default.")
 ]
+PhotosRoot = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="RANK_PHOTOS_ROOT",
+        exists=True,
+        file_okay=False,
+        help="Photos in files are read below this folder only; without it, none are.",
+    ),
+]
 PlatformOption = Annotated[
     str | None, typer.Option("--platform", help="web, ios or android: applies the profile's override.")
 ]

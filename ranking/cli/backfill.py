@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ranking.cli import _output as out
-from ranking.cli._options import IndexOption, clock, index_name
+from ranking.cli._options import IndexOption, PhotosRoot, clock, index_name
 from ranking.cli._output import Format, FormatOption
 
 if TYPE_CHECKING:
@@ -34,15 +33,7 @@ SinceOption = Annotated[
 
 def backfill(
     days: DaysOption = 90,
-    photos_root: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="RANK_PHOTOS_ROOT",
-            exists=True,
-            file_okay=False,
-            help="Photos in files are read below this folder only; without it, none are.",
-        ),
-    ] = None,
+    photos_root: PhotosRoot = None,
     into: Annotated[
         Into, typer.Option("--into", help="live, or next: beside the live score, for `ingest upgrade`.")
     ] = Into.live,

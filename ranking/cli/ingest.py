@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ranking.cli import _output as out
-from ranking.cli._options import IndexOption, index_name
+from ranking.cli._options import IndexOption, PhotosRoot, index_name
 from ranking.cli._output import Format, FormatOption
 
 if TYPE_CHECKING:
@@ -48,15 +48,6 @@ class DeadLetterStage(StrEnum):
 
 
 Topic = Annotated[str, typer.Option(help="Kafka topic of the item messages.")]
-PhotosRoot = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="RANK_PHOTOS_ROOT",
-        exists=True,
-        file_okay=False,
-        help="Photos in files are read below this folder only; without it, none are.",
-    ),
-]
 
 
 @app.command("stream")

@@ -22,10 +22,10 @@ from ranking.es import check_complete, server_errors
 from ranking.item_message import AiGenerated
 from ranking.score_fields import LIVE, NEXT
 from scorer.backfill.scope import Scope, Slice
+from scorer.bulk import PASSING_STATUS
 
 PAGE: Final = 64  # items read, loaded, scored and written at a time
 _KEEP_ALIVE: Final = "10m"  # between two pages
-_PASSING_STATUS: Final = (429, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _passing(index: str, *, lost: int | None = None) -> Iterator[None]:
     except ServerError as e:
         cause = e.__cause__
         gone = isinstance(cause, TransportError) and not isinstance(cause, ApiError | SSLError)
-        if gone or (isinstance(cause, ApiError) and cause.status_code in (*_PASSING_STATUS, lost)):
+        if gone or (isinstance(cause, ApiError) and cause.status_code in (*PASSING_STATUS, lost)):
             raise _Lost(e) from cause
         raise
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
+from elasticsearch import Elasticsearch
 
 from ranking.errors import RankError
 from ranking.es import connect
@@ -36,17 +37,20 @@ class _Step(beam.DoFn):
         kept = shared(self._job)
         kept.error = kept.error or error
 
+    def _connect(self) -> Elasticsearch:
+        try:
+            return connect()
+        except RankError as e:
+            self._keep(e)
+            raise
+
 
 class Read(_Step):
     """A slice becomes pages of items."""
 
     def setup(self) -> None:
         """Open what this thread needs."""
-        try:
-            self._es = connect()
-        except RankError as e:
-            self._keep(e)
-            raise
+        self._es = self._connect()
 
     def process(self, part: Slice) -> Iterator[list[Item]]:
         """The pages of one slice."""
@@ -94,11 +98,7 @@ class Write(_Step):
 
     def setup(self) -> None:
         """Open what this thread needs."""
-        try:
-            self._es = connect()
-        except RankError as e:
-            self._keep(e)
-            raise
+        self._es = self._connect()
         self._writer = open_writer(self._job, self._es)
         self._reasons: set[str] = set()
 

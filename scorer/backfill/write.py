@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import stamina
 from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from ranking import fields
@@ -22,19 +21,12 @@ from ranking.item_message import iso_ms
 from ranking.score_fields import SCORE_WRITE, ScoreFields
 from scorer.backfill.pace import Pace
 from scorer.backfill.scoring import Finding
+from scorer.bulk import ENGINE, FATAL_TYPES, PASSING_STATUS, PASSING_TYPES, send_until_taken
 
-ENGINE: Final = "Elasticsearch"
-_PASSING_STATUS: Final = frozenset({429, 502, 503, 504})
-_PASSING_TYPES: Final = frozenset({"cluster_block_exception", "unavailable_shards_exception"})
-_FATAL_TYPES: Final = frozenset({"index_not_found_exception", "security_exception"})
 NO_SCRIPT: Final = "unable to find script"
 APPLY: Final = "run `rank-cli templates apply`: it stores the script"
 _RACES: Final = 3  # writes of others between the server's own read and write of one update
 _MOST_REASON: Final = 500  # characters; the mapping keeps 512
-
-
-class _TryAgain(Exception):
-    """Something was refused that may be taken later."""
 
 
 @dataclass(slots=True)
@@ -84,25 +76,9 @@ class ScoreWriter:
             ServerError: the server is still gone after `wait_s`, or refuses the request as such.
         """
         result = WriteResult()
-        pending = list(findings)
-        try:
-            for attempt in stamina.retry_context(
-                on=_TryAgain,
-                attempts=None,
-                timeout=self._wait_s,
-                wait_initial=0.2,
-                wait_max=5.0,
-                wait_jitter=1.0,
-            ):
-                with attempt:
-                    pending, why = self._send(pending, result)
-                    _raise_if(pending, why)
-        except _TryAgain as e:
-            raise ServerError(
-                ENGINE,
-                f"{len(pending)} scores are not written yet: {e}",
-                hint="nothing is lost; run `rank-cli stack status`, then the same command again",
-            ) from e
+        send_until_taken(
+            findings, lambda pending: self._send(pending, result), what="scores", wait_s=self._wait_s
+        )
         return result
 
     def _send(self, findings: Sequence[Finding], result: WriteResult) -> tuple[list[Finding], str]:
@@ -116,7 +92,7 @@ class ScoreWriter:
         try:
             answer = self._es.bulk(index=self._index, operations=operations)
         except ApiError as e:
-            if e.status_code in _PASSING_STATUS:
+            if e.status_code in PASSING_STATUS:
                 self._pace.slower()
                 return list(findings), f"HTTP {e.status_code}"
             with server_errors(f"writing to {self._index}"):
@@ -170,9 +146,9 @@ class ScoreWriter:
                 result.changed_meanwhile.append(finding)
             elif kind == "document_missing_exception":
                 result.gone.append(finding)
-            elif kind in _FATAL_TYPES or NO_SCRIPT in str(reason_of({"error": error})):
+            elif kind in FATAL_TYPES or NO_SCRIPT in str(reason_of({"error": error})):
                 raise _refusal(self._index, str(reason_of({"error": error})))
-            elif status in _PASSING_STATUS or kind in _PASSING_TYPES:
+            elif status in PASSING_STATUS or kind in PASSING_TYPES:
                 again.append(finding)
                 why = f"{kind}: {error.get('reason')}"
             else:
@@ -182,11 +158,6 @@ class ScoreWriter:
         else:
             self._pace.faster()
         return again, why
-
-
-def _raise_if(pending: Sequence[Finding], why: str) -> None:
-    if pending:
-        raise _TryAgain(why)
 
 
 def _refusal(index: str, why: str) -> ServerError:

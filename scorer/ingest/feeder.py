@@ -19,29 +19,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import stamina
 from elasticsearch import ApiError, AuthorizationException, ConnectionTimeout, Elasticsearch, TransportError
 
 from ranking import fields
 from ranking.errors import ServerError
 from ranking.es import server_errors
 from ranking.item_message import epoch_ms
+from scorer.bulk import ENGINE, FATAL_TYPES, PASSING_STATUS, PASSING_TYPES, send_until_taken
 from scorer.ingest.analyzer import Document
 from scorer.ingest.observe import Observer
 from scorer.ingest.pace import Pace
 
-ENGINE: Final = "Elasticsearch"
 UPDATE_SCRIPT: Final = "rank-item-update-v1"  # `rank-cli templates apply` stores it
 _CONFLICTS: Final = 3  # times the server itself tries an update again that met another writer
 _OVERLOAD: Final = frozenset({429, 503, 504})
-_PASSING_STATUS: Final = frozenset({429, 502, 503, 504})
-_PASSING_TYPES: Final = frozenset({"cluster_block_exception", "unavailable_shards_exception"})
-_FATAL_TYPES: Final = frozenset({"index_not_found_exception", "security_exception"})
 _MAX_BYTES: Final = 8_000_000  # of one bulk request, about
-
-
-class _TryAgain(Exception):
-    """Something was refused that may be taken later."""
 
 
 @dataclass(slots=True)
@@ -158,40 +150,17 @@ class Feeder:
 
     def _write_chunk(self, chunk: list[Document]) -> FeedResult:
         result = FeedResult()
-        pending = chunk
-        attempts = 1 if self._wait_s == 0 else None
-        told = False
-
-        def again(error: Exception) -> bool:
-            nonlocal told
-            if not isinstance(error, _TryAgain) or self._stop.is_set():
-                return False
-            if self._on_wait and not told:
-                self._on_wait(f"{ENGINE}: {error}")
-            told = True
-            return True
-
-        try:
-            for attempt in stamina.retry_context(
-                on=again,
-                attempts=attempts,
-                timeout=self._wait_s or None,
-                wait_initial=0.2,
-                wait_max=5.0,
-                wait_jitter=1.0,
-            ):
-                with attempt:
-                    pending, why = self._round(pending, result)
-                    _raise_if(pending, why)
-        except _TryAgain as e:
-            raise ServerError(
-                ENGINE,
-                f"{len(pending)} documents are not written yet: {e}",
-                hint="nothing is lost; run `rank-cli stack status`, then the same command again",
-            ) from e
+        send_until_taken(
+            chunk,
+            lambda pending: self._round(pending, result),
+            what="documents",
+            wait_s=self._wait_s,
+            stop=self._stop,
+            on_wait=self._on_wait,
+        )
         return result
 
-    def _round(self, documents: list[Document], result: FeedResult) -> tuple[list[Document], str]:
+    def _round(self, documents: Sequence[Document], result: FeedResult) -> tuple[Sequence[Document], str]:
         """Each document once, in requests as large as the pace allows; the documents to send again, and why.
 
         Where one request is pushed back, those behind it wait for the next round.
@@ -208,7 +177,7 @@ class Feeder:
                 elif not again:
                     self.pace.taken()
             if again:
-                return again + rest, why
+                return [*again, *rest], why
         return [], ""
 
     def _send(self, documents: Sequence[Document], result: FeedResult) -> tuple[list[Document], str, bool]:
@@ -222,7 +191,7 @@ class Feeder:
                 require_alias=self._require_alias or None,
             )
         except ApiError as e:
-            if e.status_code in _PASSING_STATUS:
+            if e.status_code in PASSING_STATUS:
                 return list(documents), f"HTTP {e.status_code}", e.status_code in _OVERLOAD
             if e.status_code == 413 and len(documents) > 1:
                 half = len(documents) // 2
@@ -267,7 +236,7 @@ class Feeder:
             elif status < 300 or (status == 409 and not self._merges):
                 result.stale.append(document)
                 self._observer.item(document.record, "stale")
-            elif kind in _FATAL_TYPES:
+            elif kind in FATAL_TYPES:
                 if kind == "index_not_found_exception":
                     raise _no_index(self._index)
                 raise ServerError(ENGINE, f"writing to {self._index}: {error.get('reason')}")
@@ -277,7 +246,7 @@ class Feeder:
                     f"the script {UPDATE_SCRIPT} is gone from the cluster",
                     hint="run `rank-cli templates apply`",
                 )
-            elif status in _PASSING_STATUS or kind in _PASSING_TYPES or status == 409:
+            elif status in PASSING_STATUS or kind in PASSING_TYPES or status == 409:
                 again.append(document)  # 409: other writers met it more often than the server tries
                 why = f"{kind}: {error.get('reason')}"
                 overloaded = overloaded or status in _OVERLOAD
@@ -294,11 +263,6 @@ class Feeder:
         """Whether the index holds a newer state of the item, which the script has kept."""
         held = outcome.get("get", {}).get("_source", {}).get(fields.UPDATED_AT)
         return held is not None and epoch_ms(held) > document.version
-
-
-def _raise_if(pending: Sequence[Document], why: str) -> None:
-    if pending:
-        raise _TryAgain(why)
 
 
 def _no_index(index: str) -> ServerError:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from scorer.provenance.boxes import box_at
+
 MAX_BOXES: Final = 500  # of one level of a file
 MAX_ITEMS: Final = 2_000
 MAX_EXTENTS: Final = 64  # of one item
@@ -53,17 +55,10 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Type and content of each box, up to the first that does not fit."""
     at = 0
     for _ in range(MAX_BOXES):
-        if at + 8 > len(data):
+        if (box := box_at(data, at)) is None:
             return
-        size, kind, start = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
-        if size == 1:  # an extended length
-            size, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
-        elif size == 0:  # up to the end
-            size = len(data) - at
-        if size < start - at or at + size > len(data):
-            return
-        yield kind, data[start : at + size]
-        at += size
+        kind, start, at = box
+        yield kind, data[start:at]
 
 
 def _c2pa_store(body: bytes) -> bytes | None:

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from scorer.provenance.boxes import box_at
+
 MAX_DEPTH: Final = 12
 MAX_BOXES: Final = 5_000
 MAX_CONTENT: Final = 500_000  # bytes of one assertion that is looked into; thumbnails are larger, and are not
@@ -48,17 +50,10 @@ def _contents(data: bytes, label: str, depth: int, budget: list[int]) -> Iterato
     if depth > MAX_DEPTH:
         return
     at = 0
-    while at + 8 <= len(data) and budget[0] > 0:
+    while budget[0] > 0 and (box := box_at(data, at)) is not None:
         budget[0] -= 1
-        size, kind, start = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
-        if size == 1:  # an extended length
-            size, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
-        elif size == 0:  # up to the end
-            size = len(data) - at
-        if size < start - at or at + size > len(data):
-            return
-        body = data[start : at + size]
-        at += size
+        kind, start, at = box
+        body = data[start:at]
         if kind == b"jumd":
             label = _label(body)
         elif kind == b"jumb":

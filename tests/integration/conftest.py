@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
+from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from ranking.errors import RankError
 from ranking.es import connect
 from ranking.settings import get_settings
@@ -84,6 +85,15 @@ def prefix(es: Elasticsearch) -> Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     yield name
     remove_family(es, name)
+
+
+@pytest.fixture
+def family(es: Elasticsearch, prefix: str) -> str:
+    """An index as the templates make it, and the alias of its name."""
+    wanted = desired_state(prefix)
+    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
+    ensure_index(es, prefix)
+    return prefix
 
 
 def remove_family(es: Elasticsearch, name: str) -> None:

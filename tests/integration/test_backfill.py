@@ -20,7 +20,6 @@ from elasticsearch import Elasticsearch
 from PIL import Image
 from scipy.stats import ks_2samp
 
-from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from ranking.clock import DAY_MS
 from ranking.errors import InputError
 from ranking.score_fields import LIVE, NEXT
@@ -76,14 +75,6 @@ def expected(photos: Path) -> list[float]:
     """The live model's scores of the photos, without anything of the backfill."""
     images = [Image.open(photos / f"{n}.jpg") for n in range(N_PHOTOS)]
     return [float(score) for score in load_scorer(MODEL).score_images(images)]
-
-
-@pytest.fixture
-def family(es: Elasticsearch, prefix: str) -> str:
-    wanted = desired_state(prefix)
-    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
-    ensure_index(es, prefix)
-    return prefix
 
 
 def item(n: int, *, photo: str | None = "", version: int | None = None, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import pytest
 from elasticsearch import ApiError, ConflictError, Elasticsearch, NotFoundError, helpers
 from typer.testing import CliRunner
 
-from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from index_templates import migrate as work
 from index_templates.copying import copy_range
 from index_templates.index import index_status, write_alias, write_index
@@ -40,14 +39,6 @@ def document(n: int, title: str = "red dress") -> dict[str, object]:
         "created_at": VERSION - n,
         "count": 0,
     }
-
-
-@pytest.fixture
-def family(es: Elasticsearch, prefix: str) -> str:
-    wanted = desired_state(prefix)
-    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
-    ensure_index(es, prefix)
-    return prefix
 
 
 def fill(es: Elasticsearch, family: str, n: int) -> None:

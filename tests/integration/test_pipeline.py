@@ -7,22 +7,13 @@ import time
 from contextlib import suppress
 
 import pytest
-from elasticsearch import ConflictError, Elasticsearch
+from elasticsearch import ConflictError
 
-from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from scorer.ingest.analyzer import Document
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.records import Record
 
 pytestmark = pytest.mark.engines
-
-
-@pytest.fixture
-def family(es: Elasticsearch, prefix: str) -> str:
-    wanted = desired_state(prefix)
-    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
-    ensure_index(es, prefix)
-    return prefix
 
 
 @pytest.mark.parametrize(

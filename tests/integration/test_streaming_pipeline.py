@@ -12,7 +12,6 @@ import pytest
 from elasticsearch import Elasticsearch
 from PIL import Image
 
-from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from ranking.errors import ServerError
 from ranking.item_message import iso_ms
 from scorer.backfill.scoring import ScorerSpec
@@ -32,14 +31,6 @@ T0 = 1_795_000_000_000
 LATER = datetime.fromtimestamp(T0 / 1000 + 60, UTC)
 LETTERS: list[dict[str, Any]] = []  # filled by the pipeline, which runs in this process
 BATCHES: list[int] = []
-
-
-@pytest.fixture
-def family(es: Elasticsearch, prefix: str) -> str:
-    wanted = desired_state(prefix)
-    apply_steps(es, plan_steps(wanted, read_live(es, wanted)))
-    ensure_index(es, prefix)
-    return prefix
 
 
 @pytest.fixture
