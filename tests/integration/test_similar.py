@@ -113,4 +113,4 @@ def test_the_pages_snippets_run(es, market, monkeypatch):
     (code,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S)
     exec(compile(code.replace('"items"', repr(index)), "similar.md", "exec"), {})
     get_settings.cache_clear()
-    assert ran == 4
+    assert ran == 5
