@@ -20,6 +20,10 @@ CHANNEL_ARGS: Final[list[tuple[str, Any]]] = [  # tritonclient's own do not appl
     ("grpc.use_local_subchannel_pool", 1),  # a channel of this client alone
     ("grpc.initial_reconnect_backoff_ms", 250),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    (
+        "grpc.min_reconnect_backoff_ms",
+        5_000,
+    ),  # a connection that hangs, as to a server that starts; 20 s else
     ("grpc.keepalive_time_ms", 10_000),  # a server that vanished without a word is noticed
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 2),  # more, and the server hangs up
