@@ -57,9 +57,10 @@ plugin: $(READY) ## the rank-boost plugin for both server versions, tested, as z
 	$(BIN)/rank-cli plugin build --tests
 	$(BIN)/rank-cli plugin build --tests --es-version 8.19
 
-docs: $(READY) ## the command reference and the lint rules, generated
+docs: $(READY) ## the command reference, the lint rules and the doctor's privileges, generated
 	$(BIN)/python -m docs.reference
 	$(BIN)/python -m docs.lint_page
+	$(BIN)/python -m docs.privileges
 
 browser:
 	@command -v chromium >/dev/null \

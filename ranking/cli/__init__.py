@@ -32,6 +32,7 @@ def full_app() -> typer.Typer:
         backfill,
         boost,
         demo,
+        doctor,
         index,
         ingest,
         loadtest,
@@ -47,6 +48,7 @@ def full_app() -> typer.Typer:
     )
 
     app.command("demo")(demo.demo)
+    app.command("doctor")(doctor.doctor)
     app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
     app.command("similar")(similar.similar)

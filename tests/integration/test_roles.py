@@ -142,6 +142,7 @@ READING = tuple(COMMANDS)[: tuple(COMMANDS).index("index status") + 1]
 NO_LOGIN = (
     "ab",
     "demo",
+    "doctor",  # says of each check whether the login may look
     "plugin build",
     "plugin install",
     "stack",
