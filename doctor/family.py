@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from elasticsearch import ApiError, NotFoundError
+from elasticsearch import NotFoundError
 
 from doctor.finding import Result, not_checked, ok, problem, warning
 from doctor.options import Context
 from index_templates import desired_state, index_status, plan_steps, read_live
 from index_templates.index import failure_alias, write_alias
 from ranking import fields
+from ranking.errors import ServerError
 from ranking.es import server_errors
 
 COVERED: Final = 0.9  # share of items on sale with a score, below which a warning is due
@@ -43,13 +44,11 @@ def aliases(context: Context) -> Result:
         if not es.indices.exists(index=family):
             return problem(f"there is no index or alias {family!r}", create)
         try:
-            found = es.indices.get_alias(name=[family, write_alias(family)])
-        except NotFoundError as e:
-            found = {} if not isinstance(e.body, Mapping) else {
-                name: held for name, held in e.body.items() if name not in ("error", "status")
-            }  # fmt: skip
+            found = dict(es.indices.get_alias(name=[family, write_alias(family)]).body)
+        except NotFoundError as e:  # one of the two is missing; the answer has the other beside the error
+            found = {name: one for name, one in dict(e.body).items() if isinstance(one, dict)}
     behind = {
-        alias: sorted(name for name, held in found.items() if alias in held["aliases"])
+        alias: sorted(name for name, held in found.items() if alias in held.get("aliases", ()))
         for alias in (family, write_alias(family))
     }
     reads, writes = behind.values()
@@ -76,11 +75,16 @@ def _index_behind(context: Context, name: str) -> Result:
             cleared = f'PUT {name}/_settings {{"index.blocks.{block}": null}}'
             return problem(f"{name} takes no writes (index.blocks.{block})", cleared)
     try:
-        status = next(one for one in index_status(es, family) if one.index == name)
-    except Exception as e:
-        if isinstance(e.__cause__, ApiError) and e.__cause__.status_code == 403:
-            return ok(f"{family} and {write_alias(family)} point at {name}")
-        raise
+        status = next((one for one in index_status(es, family) if one.index == name), None)
+    except ServerError as e:
+        if "(HTTP 403)" not in str(e):
+            raise
+        return ok(f"{family} and {write_alias(family)} point at {name}")
+    if status is None:
+        numbers = f"{family}-000001, {family}-000002, ..."
+        return warning(
+            f"{name} is none of {numbers}: `index migrate` cannot move it", "reindex into the family"
+        )
     says = f"{family} and {write_alias(family)} point at {name}, {status.docs} documents, {status.health}"
     if status.current is None or status.is_current:
         return ok(says)

@@ -68,9 +68,10 @@ def extras(_context: Context) -> list[Result]:
         if lacking and len(lacking) == len(wanted):
             used = f", which {WHAT_FOR[name]} needs" if name in WHAT_FOR else ""
             found.append(not_checked(f"not installed{used}", get, about=name))
+        elif lacking:
+            found.append(warning(f"in part: without {', '.join(lacking)}", get, about=name))
         elif unmet:
-            state = warning if lacking else problem
-            found.append(state("; ".join(unmet), get, about=name))
+            found.append(problem("; ".join(unmet), get, about=name))
         else:
             shown = ", ".join(f"{need.name} {_version(need.name)}" for need in wanted)
             found.append(ok(shown, about=name))

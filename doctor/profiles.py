@@ -20,13 +20,21 @@ def published(context: Context) -> list[Result]:
     with server_errors("list profiles"):
         try:
             found = context.es.search(
-                index=INDEX, query={"term": {"live": True}}, sort=["name"], size=1000, source=["name"]
+                index=INDEX,
+                query={"term": {"live": True}},
+                sort=["name"],
+                size=1000,
+                source_includes=["name"],
             )
         except NotFoundError:
             found = None
     names = [] if found is None else [hit["_source"]["name"] for hit in found["hits"]["hits"]]
     if not names:
         return [ok("none is published: searches run the shipped ones", "rank-cli apply-boost PROFILE")]
+    with server_errors(f"look for {context.family}"):
+        if not context.es.indices.exists(index=context.family):
+            why = f"there is no index {context.family!r} to hold it against"
+            return [not_checked(why, about=name) for name in names]
     return [_look(context, name) for name in names]
 
 

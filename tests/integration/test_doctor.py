@@ -218,7 +218,7 @@ class TestTheIndex:
         assert found["aliases"].fix == "rank-cli index create --index nobody"
         assert states(found, "problem") == {"templates", "aliases"}
 
-    def test_what_is_missing_or_changed_of_the_templates_is_named(
+    def test_what_is_missing_or_changed_of_the_templates_is_named_and_an_index_made_without_them(
         self, look: Look, admin: Elasticsearch, patient: str
     ) -> None:
         pipeline = admin.ingest.get_pipeline(id=f"rank-{patient}")[f"rank-{patient}"]
@@ -231,11 +231,7 @@ class TestTheIndex:
         admin.indices.delete_index_template(name=f"rank-{patient}")
         found = look("templates", index=patient)["templates"]
         assert (found.state, found.says) == ("problem", f"missing: index_template/rank-{patient}")
-
-    def test_an_index_made_before_the_template_has_other_types(
-        self, look: Look, admin: Elasticsearch, patient: str
-    ) -> None:
-        admin.indices.delete_index_template(name=f"rank-{patient}")
+        # An index made now, before the template is back, gets types of its own.
         admin.index(index=f"{patient}-000001", document={"item_id": "1", "title": "x", "image_score": "0.5"})
         admin.indices.put_alias(index=f"{patient}-000001", name=patient)
         found = look("index", index=patient)
@@ -291,6 +287,8 @@ def test_a_published_profile_without_its_script_or_its_field_or_readable_text_is
     unknown = found[f"profile {name}-b"]
     assert (unknown.state, "seller_rating" in unknown.says) == ("problem", True), unknown
     assert unknown.fix == f"rank-cli boost lint {name}-b --index {items}"
+    elsewhere = look("profiles", index="nobody")[f"profile {name}"]
+    assert (elsewhere.state, "no index 'nobody'" in elsewhere.says) == ("not checked", True)
     (script,) = admin.get(index=INDEX, id=name)["_source"]["scripts"].values()
     admin.delete_script(id=script["id"])
     broken = {"profile_json": json.dumps({"name": f"{name}-b", "image": {"mode": "both"}})}
