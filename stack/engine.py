@@ -15,6 +15,10 @@ class NotReady(Exception):
     """The engine does not answer yet; the message says what it said instead."""
 
 
+class Stuck(NotReady):
+    """It answers, and will not become ready by itself: it has to be started again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One start of one engine."""
@@ -59,5 +63,6 @@ class Engine(Protocol):
             ports: all its ports by role; None where the environment named it and they are not known.
 
         Raises:
+            Stuck: it answers, and has to be started again.
             NotReady: it does not answer, or says that it is not ready.
         """

@@ -15,7 +15,7 @@ from pathlib import Path
 from ranking.errors import StackError
 from stack import ports, process
 from stack.endpoint import Endpoint
-from stack.engine import Engine, Launch, NotReady
+from stack.engine import Engine, Launch, NotReady, Stuck
 from stack.fetch import Cancelled
 from stack.paths import engine_home, require_space
 from stack.process import Process, reasons
@@ -49,6 +49,9 @@ def ensure(
 ) -> Endpoint:
     """Find the engine running, or start it."""
     entry = record.get(engine.name)
+    if entry and not entry.docker and entry.process.alive and (reason := _stuck(engine, entry)):
+        note(f"{engine.title}: {reason}; it is started again")
+        stop(engine.name, entry, state)
     if entry and (entry.docker or entry.process.alive):
         _refuse_other(engine, entry, options)
         try:
@@ -148,6 +151,17 @@ def _choose_ports(engine: Engine, entry: Entry | None, asked: int | None) -> dic
                 chosen[role] = ports.choose(preferred, taken={*_promised, *chosen.values()})
         _promised.update(chosen.values())
     return chosen
+
+
+def _stuck(engine: Engine, entry: Entry) -> str | None:
+    """Why it has to be started again; None where it need not."""
+    try:
+        engine.probe(entry.address, entry.ports)
+    except Stuck as e:
+        return str(e)
+    except NotReady:
+        return None
+    return None
 
 
 def wait_ready(engine: Engine, entry: Entry, cancel: threading.Event) -> str:

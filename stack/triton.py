@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from ranking.errors import StackError
-from stack.engine import Launch, NotReady
+from stack.engine import Launch, NotReady, Stuck
 from stack.fetch import cached
 from stack.process import Process, spawn
 
@@ -119,11 +119,31 @@ class Triton:
         try:
             opener.open(f"{base}/health/ready", timeout=5).close()
             with opener.open(base, timeout=5) as response:
-                return str(json.load(response)["version"])
+                version = str(json.load(response)["version"])
+            if dead := _dead_models(opener, base):
+                raise Stuck(f"the process of {', '.join(dead)} died")
+            return version
         except urllib.error.HTTPError as e:
             raise NotReady(f"HTTP {e.code} {e.reason}") from e
         except (OSError, ValueError, KeyError) as e:
             raise NotReady(str(e)) from e
+
+
+def _dead_models(opener: urllib.request.OpenerDirector, base: str) -> list[str]:
+    """Models that are loaded and cannot answer: Triton does not start a model process that died again.
+
+    The server says "ready" all the same; a model says so itself (`/v2/models/NAME/ready`).
+    """
+    asked = urllib.request.Request(f"{base}/repository/index", data=b'{"ready": true}', method="POST")
+    with opener.open(asked, timeout=5) as response:
+        loaded = [row["name"] for row in json.load(response) if row.get("state") == "READY"]
+    dead = []
+    for name in loaded:
+        try:
+            opener.open(f"{base}/models/{name}/ready", timeout=5).close()
+        except urllib.error.HTTPError:
+            dead.append(name)
+    return dead
 
 
 def _probe_grpc(address: str) -> str:

@@ -110,9 +110,12 @@ class Engines:
         """The port that clients use."""
         return int(self.addresses[name].rpartition(":")[2])
 
+    def pid(self, name: str) -> int:
+        """The process of an engine."""
+        return int(json.loads((get_settings().state_dir / "stack.json").read_text())["engines"][name]["pid"])
+
     def _signal(self, name: str, number: signal.Signals) -> None:
-        entry = json.loads((get_settings().state_dir / "stack.json").read_text())["engines"][name]
-        os.kill(entry["pid"], number)
+        os.kill(self.pid(name), number)
 
     def kill(self, name: str) -> None:
         """`kill -9`."""
