@@ -182,7 +182,7 @@ _ALL = [
     ),
     Fault(
         "clock_skew",
-        "producers' clocks an hour ahead and behind, the consumer's two hours ahead",
+        "producers' clocks 50 minutes ahead and behind, the consumer's two hours ahead",
         nothing,
         skew=True,
     ),

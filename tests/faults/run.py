@@ -41,7 +41,7 @@ class Fault:
     what: str  # for the table
     inject: Callable[[Run], None]
     kills: Sequence[str] = ()  # engines that must be local, because they are killed or frozen
-    skew: bool = False  # producers' clocks are off by an hour, the consumers' by two
+    skew: bool = False  # producers' clocks are off by 50 minutes, the consumers' by two hours
     supervised: bool = False  # a consumer that ends by itself is started again, as systemd would
     env: dict[str, str] = field(default_factory=dict)  # of the consumers
 
@@ -164,6 +164,10 @@ class Run:
         self.wait_done(0.25)
         self._fault.inject(self)
         wait_until(lambda: publisher.done, 120, lambda: f"{publisher.confirmed} messages published")
+        if publisher.refused:
+            raise RuntimeError(
+                f"{len(publisher.refused)} messages refused by the brokers: {publisher.refused[0]}"
+            )
         self.wait_done()
         figures.seconds = time.monotonic() - began
         figures.stall_s, figures.restarts = self.stall_s, self.restarts
