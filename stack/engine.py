@@ -15,10 +15,6 @@ class NotReady(Exception):
     """The engine does not answer yet; the message says what it said instead."""
 
 
-class Stuck(NotReady):
-    """It answers, and will not become ready by itself: it has to be started again."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One start of one engine."""
@@ -63,6 +59,12 @@ class Engine(Protocol):
             ports: all its ports by role; None where the environment named it and they are not known.
 
         Raises:
-            Stuck: it answers, and has to be started again.
             NotReady: it does not answer, or says that it is not ready.
+        """
+
+    def defect(self, ports: Mapping[str, int]) -> str | None:
+        """Why a local one that answers has to be started again; None where it need not.
+
+        Raises:
+            NotReady: it does not answer.
         """

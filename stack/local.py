@@ -6,6 +6,7 @@ goes on as if nothing had been.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from ranking.errors import StackError
 from stack import ports, process
 from stack.endpoint import Endpoint
-from stack.engine import Engine, Launch, NotReady, Stuck
+from stack.engine import Engine, Launch, NotReady
 from stack.fetch import Cancelled
 from stack.paths import engine_home, require_space
 from stack.process import Process, reasons
@@ -49,7 +50,7 @@ def ensure(
 ) -> Endpoint:
     """Find the engine running, or start it."""
     entry = record.get(engine.name)
-    if entry and not entry.docker and entry.process.alive and (reason := _stuck(engine, entry)):
+    if entry and (reason := defect_of(engine, entry)):
         note(f"{engine.title}: {reason}; it is started again")
         stop(engine.name, entry, state)
     if entry and (entry.docker or entry.process.alive):
@@ -153,14 +154,12 @@ def _choose_ports(engine: Engine, entry: Entry | None, asked: int | None) -> dic
     return chosen
 
 
-def _stuck(engine: Engine, entry: Entry) -> str | None:
-    """Why it has to be started again; None where it need not."""
-    try:
-        engine.probe(entry.address, entry.ports)
-    except Stuck as e:
-        return str(e)
-    except NotReady:
+def defect_of(engine: Engine, entry: Entry) -> str | None:
+    """Why an engine that runs here has to be started again; None where it need not, or does not answer."""
+    if entry.docker or not entry.process.alive:
         return None
+    with contextlib.suppress(NotReady):
+        return engine.defect(entry.ports)
     return None
 
 
