@@ -49,9 +49,10 @@ bench: $(READY) ## every benchmark, results as JSON in benchmarks/results/
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m benchmarks
 
-faults: $(READY) ## every fault of the ingest on the local engines, figures into docs/faults.md: about 20 minutes
+faults: $(READY) ## every fault of the ingest on the local engines, figures into docs/faults.md: about 30 minutes
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults.backfill
 	$(BIN)/python -m docs.faults_table
 
 plugin: $(READY) ## the rank-boost plugin for both server versions, tested, as zips in dist/
