@@ -22,8 +22,9 @@ demo: $(READY) ## ingest, score, search, replay and report on the local engines
 	$(BIN)/rank-cli demo
 
 test: $(READY) browser ## unit and integration tests, and the README's snippets, on the real engines
-	$(BIN)/rank-cli stack up
-	$(BIN)/pytest tests
+	@$(BIN)/rank-cli stack up & engines=$$!; \
+	$(BIN)/pytest tests/unit tests/faults tests/integration --durations=15; status=$$?; \
+	wait $$engines && exit $$status
 
 unit: $(READY) ## unit tests: seconds, no server
 	$(BIN)/pytest tests/unit
@@ -48,9 +49,10 @@ bench: $(READY) ## every benchmark, results as JSON in benchmarks/results/
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m benchmarks
 
-faults: $(READY) ## every fault of the ingest on the local engines, figures into docs/faults.md: about 20 minutes
+faults: $(READY) ## every fault of the ingest on the local engines, figures into docs/faults.md: about 30 minutes
 	$(BIN)/rank-cli stack up
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults.backfill
 	$(BIN)/python -m docs.faults_table
 
 plugin: $(READY) ## the rank-boost plugin for both server versions, tested, as zips in dist/
