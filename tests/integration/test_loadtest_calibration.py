@@ -1,6 +1,8 @@
 """A server whose service times are known, and which stalls once, against what is reported about it."""
 
 import os
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +12,8 @@ from importlib.util import find_spec
 import pytest
 
 from loadtest.histogram import record
-from loadtest.sender import Round, Target, sender
+from loadtest.sender import Load, LoadError, Work, sender
+from loadtest.targets import Target
 
 # Locust patches the standard library, so this process must not import it.
 pytestmark = pytest.mark.skipif(
@@ -26,6 +29,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = True
     first: float | None = None
+    searches = 0
+    counting = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.first is None:
             self.server.first = now
         since = now - self.server.first
+        with self.server.counting:
+            self.server.searches += 1
         service = float(self.rfile.read(int(self.headers["Content-Length"])))
         time.sleep(service + (STALL_TO - since if STALL_FROM <= since < STALL_TO else 0.0))
         content = b'{"took":7,"timed_out":false,"_shards":{"total":1,"failed":0}}'
@@ -58,19 +65,21 @@ def server() -> Iterator[Server]:
         found.shutdown()
 
 
-def target(server: Server) -> Target:
-    return Target(f"http://127.0.0.1:{server.server_port}", "/_search", (str(FAST), str(SLOW)))
+def work(server: Server) -> Work:
+    bodies = (str(FAST), str(SLOW))
+    return {"search": Target(f"http://127.0.0.1:{server.server_port}", "/_search", bodies)}
 
 
 BODIES = (0,) * 9 + (1,)
 OVERHEAD = 0.012  # seconds: Python's server, its threads and the loopback
 
 
-def test_an_open_workload_reports_a_stall_as_its_users_feel_it(server: Server) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_open_workload_reports_a_stall_as_its_users_feel_it(server: Server, processes: int) -> None:
     at = tuple(i / RATE for i in range(RATE * SECONDS))
-    with sender(target(server)) as running:
-        samples = running.play(Round(side="a", mode="open", bodies=BODIES, at=at))
-    assert len(samples) == len(at)
+    with sender(work(server), processes=processes) as running:
+        samples = running.play([Load(kind="search", items=BODIES, at=at)])["search"]
+    assert server.searches == len(samples) == len(at), "each of them once, whoever sent it"
     assert {(one.error, one.took_ms) for one in samples} == {("", 7)}
     assert [one.intended for one in samples] == list(at)
     latency = record(one.latency for one in samples)
@@ -84,8 +93,9 @@ def test_an_open_workload_reports_a_stall_as_its_users_feel_it(server: Server) -
 
 
 def test_a_closed_workload_flatters_the_same_server(server: Server) -> None:
-    with sender(target(server)) as running:
-        samples = running.play(Round(side="a", mode="closed", bodies=BODIES, users=1, seconds=SECONDS))
+    load = Load(kind="search", mode="closed", items=BODIES, users=1, seconds=SECONDS)
+    with sender(work(server)) as running:
+        samples = running.play([load])["search"]
     stalled = [one for one in samples if one.latency > 0.1]
     assert len(stalled) == 1, "one user meets the stall once, however many searches it held up"
     p99 = record(one.latency for one in samples).percentile_ms(99)
@@ -94,14 +104,25 @@ def test_a_closed_workload_flatters_the_same_server(server: Server) -> None:
 
 
 def test_a_search_that_waits_for_a_connection_is_late_from_its_intended_start(server: Server) -> None:
-    with sender(target(server)) as running:
-        samples = running.play(Round(side="a", mode="open", bodies=(1,), at=(0.0,) * 5, connections=1))
+    load = Load(kind="search", items=(1,), at=(0.0,) * 5, connections=1)
+    with sender(work(server)) as running:
+        samples = running.play([load])["search"]
     waits = [one.latency for one in samples]
     assert sorted(waits) == pytest.approx([SLOW * (i + 1) for i in range(5)], abs=0.04)
     assert max(one.service_time for one in samples) < SLOW + 0.03
 
 
+def test_a_worker_behind_a_command_sends_its_share_and_one_that_is_none_is_named(server: Server) -> None:
+    words = [sys.executable, "-c", "from ranking.cli import main; main()", "loadtest", "worker"]
+    away = f"env {shlex.join(words)}"
+    with sender(work(server), commands=[away]) as running:
+        samples = running.play([Load(kind="search", items=(0,), at=(0.0,) * 9)])["search"]
+    assert (len(samples), server.searches) == (9, 9)
+    with pytest.raises(LoadError, match=r"the worker behind `echo hello` ended: hello"):
+        sender(work(server), processes=0, commands=["echo hello"]).__enter__()
+
+
 def test_errors_are_told_apart() -> None:
-    with sender(Target("http://127.0.0.1:9", "/_search", ("{}",), timeout=1.0)) as running:
-        (only,) = running.play(Round(side="a", mode="open", bodies=(0,), at=(0.0,)))
+    with sender({"search": Target("http://127.0.0.1:9", "/_search", ("{}",), timeout=1.0)}) as running:
+        (only,) = running.play([Load(kind="search", items=(0,), at=(0.0,))])["search"]
     assert only.error.startswith("connection")

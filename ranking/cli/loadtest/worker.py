@@ -1,0 +1,21 @@
+"""`rank-cli loadtest worker`."""
+
+from __future__ import annotations
+
+
+def worker() -> None:
+    """Send what a load test on another machine says, on standard input; --worker there starts this here.
+
+    Example: rank-cli loadtest run captures --worker "ssh load2 rank-cli loadtest worker"
+    """
+    import importlib.util
+    import os
+    import sys
+
+    from loadtest import LoadError
+    from loadtest.sender import WORKER
+
+    if importlib.util.find_spec("locust") is None:
+        raise LoadError("Locust is not installed", hint="pip install 'rank-toolkit[loadtest]'")
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", str(WORKER)])
