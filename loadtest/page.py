@@ -8,16 +8,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from loadtest.histogram import merged
+from loadtest.histogram import PERCENTILES, merged
 from loadtest.results import Result, Side
 from loadtest.sender import Kind
 from loadtest.slo import Check, Step
-from loadtest.summary import MEASURES, Row, Summary
+from loadtest.summary import MEASURES, Figures, Row, Summary
 from ranking.html_file import base_style, policy
 from ranking.whole_file import write_text
 
 WIDTH, HEIGHT = 900, 200  # pixels of a drawing
 DRAWN = tuple(1 - 10 ** (-i / 20) for i in range(61))  # shares from 0 to 0.999, evenly in nines
+GOOD_NEWS = ("rejected", "write_rejected", "failed")  # shown at zero too
 TITLES: dict[Kind, str] = {
     "search": "Searches",
     "publish": "Item messages, until the brokers have them",
@@ -43,10 +44,9 @@ def write_page(
     """Write the page, whole or not at all; returns `out`."""
     import jinja2
 
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    ).from_string(_asset("page.html"))
-    text = template.render(
+    pages = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    pages.filters["figure"] = figure
+    text = pages.from_string(_asset("page.html")).render(
         result=result,
         checks=checks,
         verdict=verdict(summary, checks),
@@ -73,13 +73,18 @@ def verdict(summary: Summary, checks: Sequence[Check]) -> str:
         return "Nothing was answered."
     if row.ratio is None:
         found = {kind: summary.row("latency", 99.0, kind).contender for kind in summary.figures}
-        said = [f"{kind} {ms:.4g} ms" for kind, ms in found.items() if ms is not None]
+        said = [f"{kind} {figure(ms)} ms" for kind, ms in found.items() if ms is not None]
         return f"Latency at p99: {', '.join(said)}."
     if row.ratio_low is None or row.ratio_high is None:
         return f"Latency at p99: {row.ratio - 1:+.1%}, with too few rounds for an interval."
     if row.ratio_low <= 1 <= row.ratio_high:
         return "No difference in latency at p99 was found."
     return f"Latency at p99: {row.ratio - 1:+.1%} ({row.ratio_low - 1:+.1%} to {row.ratio_high - 1:+.1%})."
+
+
+def figure(value: float | None) -> str:
+    """Four digits, whole from 1000 on; empty for nothing."""
+    return "" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def percent_name(percent: float) -> str:
@@ -103,7 +108,7 @@ def _kind(
         "sides": sides,
         "both": len(sides) == 2,
         "figures": figures,
-        "counters": list(dict.fromkeys(name for side in sides for name in figures[side].server)),
+        "counters": _counters(figures),
         "measures": [
             (
                 MEASURE_TITLES[name],
@@ -111,11 +116,21 @@ def _kind(
             )
             for name in MEASURES[kind]
         ],
+        "percentiles": [percent_name(percent) for percent in PERCENTILES],
         "shares": curves(result, kind, sides),
         "steps": mine,
         "by_rate": by_rate(mine, sides),
         "throughput": throughput,
     }
+
+
+def _counters(figures: Mapping[Side, Figures]) -> list[str]:
+    """Those that moved on some side, and those whose standing still is good news."""
+    found: dict[str, bool] = {}
+    for one in figures.values():
+        for name, value in one.server.items():
+            found[name] = found.get(name, False) or value > 0 or name in GOOD_NEWS
+    return [name for name, shown in found.items() if shown]
 
 
 def curves(result: Result, kind: Kind, sides: Sequence[Side]) -> dict[str, Any]:
@@ -187,9 +202,9 @@ def _cells(row: Row, sides: Sequence[Side]) -> dict[str, Any]:
 
 
 def _ms(at: float | None, low: float | None, high: float | None) -> str:
-    if at is None:
-        return ""
-    return f"{at:.4g}" if low is None or high is None else f"{at:.4g} ({low:.4g}–{high:.4g})"
+    if at is None or low is None or high is None:
+        return figure(at)
+    return f"{figure(at)} ({figure(low)}–{figure(high)})"
 
 
 def _asset(name: str) -> str:

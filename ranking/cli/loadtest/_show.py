@@ -51,8 +51,10 @@ def play(
 
 
 def _of_round(one: RoundResult) -> str:
+    from loadtest.page import figure
+
     p99 = one.latency.percentile_ms(99)
-    shown = "no answer" if p99 is None else f"p99 {p99:.4g} ms"
+    shown = "no answer" if p99 is None else f"p99 {figure(p99)} ms"
     bad = f", {sum(one.errors.values())} errors" if one.errors else ""
     long = f" in {one.seconds:.1f} s" if one.kind != "searchable" else ""
     return f"{one.n} {UNITS[one.kind]}{long}, {shown}{bad}"
@@ -171,7 +173,7 @@ def _of_step(step: Step, both: bool) -> dict[str, Any]:
         "step": step.kind,
         **({"side": step.side} if both else {}),
         "rate": step.rate,
-        "answered per second": step.per_second,
+        "answered per second": None if step.kind == "searchable" else step.per_second,
         "p50 ms": step.p50_ms,
         "p99 ms": step.p99_ms,
         "errors": step.n_errors,

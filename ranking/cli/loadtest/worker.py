@@ -14,7 +14,13 @@ def worker() -> None:
 
     from loadtest import LoadError
     from loadtest.sender import WORKER
+    from ranking.errors import InputError
 
+    if sys.stdin.isatty():
+        raise InputError(
+            "a worker gets its work on standard input, from a load test",
+            hint="give this command to its --worker, behind ssh or `kubectl exec -i`",
+        )
     if importlib.util.find_spec("locust") is None:
         raise LoadError("Locust is not installed", hint="pip install 'rank-toolkit[loadtest]'")
     sys.stdout.flush()
