@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def worker() -> None:
-    """Send what a load test on another machine says, on standard input; --worker there starts this here.
+    """Send what a load test on another machine says, on standard input. Its --worker starts this here.
 
-    Example: rank-cli loadtest run captures --worker "ssh load2 rank-cli loadtest worker"
+    Example: rank-cli loadtest worker, as in --worker "ssh load2 rank-cli loadtest worker"
     """
     import importlib.util
     import os
