@@ -102,7 +102,8 @@ class Messages:
         first, n = len(self._names), len(at)
         names = tuple(f"load-{self._run}-{first + i}" for i in range(n))
         self._names += names
-        looked = np.floor(np.arange(1, n + 1) * sample) > np.floor(np.arange(n) * sample)
+        edges = np.ceil(np.arange(n + 1) * sample)
+        looked = (np.diff(edges) > 0)[::-1]  # evenly, and the last one always: the round waits for it
         return Load(
             kind="publish",
             items=tuple((first + i) % len(self.target.messages) for i in range(n)),

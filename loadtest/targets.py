@@ -100,7 +100,8 @@ def triton_addresses(settings: Settings, *, allow_remote: bool = False) -> tuple
     Raises:
         InputError: one of them is on another machine, and that was not allowed.
     """
-    return tuple(_near(settings.endpoint("Triton"), allow_remote).replace(" ", "").split(","))
+    addresses = _near(settings.endpoint("Triton"), allow_remote).replace(" ", "").split(",")
+    return tuple(dict.fromkeys(addresses))
 
 
 def _near(addresses: str, allow_remote: bool) -> str:
