@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     first: float | None = None
     searches = 0
+    lag = 0.0  # seconds: by how much a search took longer than planned, at most; a busy machine's
     counting = threading.Lock()
 
 
@@ -46,7 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.counting:
             self.server.searches += 1
         service = float(self.rfile.read(int(self.headers["Content-Length"])))
-        time.sleep(service + (STALL_TO - since if STALL_FROM <= since < STALL_TO else 0.0))
+        planned = service + (STALL_TO - since if STALL_FROM <= since < STALL_TO else 0.0)
+        time.sleep(planned)
+        self.server.lag = max(self.server.lag, time.perf_counter() - now - planned)
         content = b'{"took":7,"timed_out":false,"_shards":{"total":1,"failed":0}}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
@@ -74,26 +77,33 @@ BODIES = (0,) * 9 + (1,)
 OVERHEAD = 0.012  # seconds: Python's server, its threads and the loopback
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_an_open_workload_reports_a_stall_as_its_users_feel_it(server: Server, processes: int) -> None:
+RANK_CLI = f"env {shlex.join([sys.executable, '-c', 'from ranking.cli import main; main()'])}"
+
+
+@pytest.mark.parametrize("others", [(), (f"{RANK_CLI} loadtest worker",)], ids=["alone", "with a worker"])
+def test_an_open_workload_reports_a_stall_as_its_users_feel_it(
+    server: Server, others: tuple[str, ...]
+) -> None:
     at = tuple(i / RATE for i in range(RATE * SECONDS))
-    with sender(work(server), processes=processes) as running:
+    with sender(work(server), commands=others) as running:
         samples = running.play([Load(kind="search", items=BODIES, at=at)])["search"]
     assert server.searches == len(samples) == len(at), "each of them once, whoever sent it"
     assert {(one.error, one.took_ms) for one in samples} == {("", 7)}
     assert [one.intended for one in samples] == list(at)
     latency = record(one.latency for one in samples)
+    busy = server.lag + max(one.started - one.intended for one in samples)  # what both ends say of themselves
     # A sixth of the searches arrive, evenly, in the stalled second: P(latency > x) = (1 - x) / 6 + ...
     expected = {50: FAST, 95: 0.7 + FAST, 99: 0.94 + FAST}
     for percent, seconds in expected.items():
         found = latency.percentile_ms(percent)
         assert found is not None
-        assert seconds - 0.03 * (percent > 50) <= found / 1000 <= seconds + 0.03 + OVERHEAD, (percent, found)
+        most = seconds + 0.03 + OVERHEAD + busy
+        assert seconds - 0.03 * (percent > 50) <= found / 1000 <= most, (percent, found, busy)
     assert sum(one.latency > 0.1 for one in samples) == pytest.approx(RATE * 0.9, abs=5)
 
 
 def test_a_closed_workload_flatters_the_same_server(server: Server) -> None:
-    load = Load(kind="search", mode="closed", items=BODIES, users=1, seconds=SECONDS)
+    load = Load(kind="search", mode="closed", items=BODIES, users=1, seconds=STALL_TO + 1)
     with sender(work(server)) as running:
         samples = running.play([load])["search"]
     stalled = [one for one in samples if one.latency > 0.1]
@@ -107,19 +117,20 @@ def test_a_search_that_waits_for_a_connection_is_late_from_its_intended_start(se
     load = Load(kind="search", items=(1,), at=(0.0,) * 5, connections=1)
     with sender(work(server)) as running:
         samples = running.play([load])["search"]
-    waits = [one.latency for one in samples]
-    assert sorted(waits) == pytest.approx([SLOW * (i + 1) for i in range(5)], abs=0.04)
-    assert max(one.service_time for one in samples) < SLOW + 0.03
+    so_far = 0.0
+    for i, one in enumerate(sorted(samples, key=lambda one: one.started)):
+        assert one.latency >= SLOW * (i + 1), "those before it are in its latency"
+        assert one.service_time <= one.latency - SLOW * i + 1e-5, "and not in its service time"
+        so_far += one.service_time
+        assert one.latency == pytest.approx(so_far, abs=0.05), "and nothing else is"
 
 
-def test_a_worker_behind_a_command_sends_its_share_and_one_that_is_none_is_named(server: Server) -> None:
-    words = [sys.executable, "-c", "from ranking.cli import main; main()", "loadtest", "worker"]
-    away = f"env {shlex.join(words)}"
-    with sender(work(server), commands=[away]) as running:
-        samples = running.play([Load(kind="search", items=(0,), at=(0.0,) * 9)])["search"]
-    assert (len(samples), server.searches) == (9, 9)
-    with pytest.raises(LoadError, match=r"the worker behind `echo hello` ended: hello"):
-        sender(work(server), processes=0, commands=["echo hello"]).__enter__()
+def test_a_command_that_starts_no_worker_is_named_with_what_it_says(server: Server) -> None:
+    with (
+        pytest.raises(LoadError, match=r"the worker behind `echo hello` ended: hello"),
+        sender(work(server), processes=0, commands=["echo hello"]),
+    ):
+        pass
 
 
 def test_errors_are_told_apart() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("hdrh")
@@ -94,6 +94,7 @@ def test_independent_arrivals_are_a_poisson_process():
     np.testing.assert_allclose(variance / mean, 1.0, atol=0.45)  # of a Poisson count: its mean
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.lists(st.floats(0, 60), max_size=40), st.integers(1, 7), st.integers(1, 9))
 def test_processes_share_an_open_load_without_counting_anything_twice(processes, at, n_items, connections):
     n = len(at)
