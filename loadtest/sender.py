@@ -165,7 +165,8 @@ class _Process:
             self._process.stdin.write(json.dumps(line) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            self._ended()
+            assert self._process.stdout is not None
+            self._ended(self._process.stdout.readline().strip())
 
     def read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
