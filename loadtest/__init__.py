@@ -11,12 +11,12 @@ from loadtest.photos import Photos, model_server
 from loadtest.plan import Plan
 from loadtest.results import SIDES, Result, RoundResult, Side, read_result, write_result
 from loadtest.run import Source, expected, run_rounds
+from loadtest.searches import Search, Searches, platforms, read_workload
 from loadtest.sender import KINDS, Kind, Load, LoadError, Sample, Work, sender
 from loadtest.shapes import SHAPES, Shape
 from loadtest.slo import Check, Slo, Step, judge, read_slo, read_steps, throughput_at_slo
 from loadtest.summary import Summary, summarise
 from loadtest.targets import Broker, ModelServer, Target, broker_address, cluster_target, triton_addresses
-from loadtest.workload import Search, Searches, platforms, read_workload
 
 __all__ = [
     "KINDS",
