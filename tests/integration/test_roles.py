@@ -53,6 +53,25 @@ def write_an_item(_folder: Path) -> None:
     assert (len(result.written), result.refused) == (1, [])
 
 
+def make_messages(_folder: Path) -> None:
+    """What `loadtest ingest` asks Elasticsearch; its messages go over Kafka, and its looks are searches."""
+    from loadtest import read_messages
+
+    assert read_messages(connect(), READY)
+
+
+def search_beside_messages(folder: Path) -> None:
+    """What `loadtest mixed` asks Elasticsearch."""
+    from loadtest import Plan, Searches, cluster_target, read_workload
+
+    make_messages(folder)
+    served = find_profile("additive")
+    asked = read_workload(folder / "log")
+    target = cluster_target(get_settings())
+    profiles = {"baseline": served, "contender": served}
+    Searches(connect(), target, READY, profiles=profiles, searches=asked, plan=Plan(speed_up=60))
+
+
 def score_an_item(_folder: Path) -> None:
     """What `ingest backfill` does to the index, without a model."""
     from ranking.score_fields import LIVE
@@ -107,6 +126,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
         READY,
         ("loadtest", "run", "{tmp}/log", "--rounds", "1", "--users", "1", "--seconds", "0.5"),
     ),
+    "loadtest ingest": (READY, make_messages),
+    "loadtest mixed": (READY, search_beside_messages),
     "boost plan-execution": (READY, ("boost", "plan-execution", "additive", "--captures", "{tmp}/log")),
     "boost lint --index": (READY, ("boost", "lint", "{tmp}/mine.yaml")),
     "apply-boost --dry-run": (READY, ("apply-boost", "{tmp}/mine.yaml", "--dry-run")),
@@ -151,6 +172,8 @@ NO_LOGIN = (
     "ingest publish",
     "ingest dlq",
     "loadtest report",
+    "loadtest score",
+    "loadtest worker",
     "replay",  # without --live
 )
 
