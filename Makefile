@@ -65,6 +65,15 @@ docs: $(READY) ## the command reference, the lint rules and the list of snippets
 site: $(READY) ## the documentation as a site in build/site; a dead link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
+sbom: $(READY) ## a bill of materials of the environment, build/sbom.cdx.json (CycloneDX, validated)
+	$(BIN)/python -m release.sbom
+
+audit: $(READY) ## known vulnerabilities of what is installed; ends with 3 where the service cannot be asked
+	$(BIN)/python -m release.audit
+
+fuzz: $(READY) ## every parser, with many more examples than make test: FUZZ_EXAMPLES=20000
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest tests/fuzz --timeout 7200
+
 browser:
 	@command -v chromium >/dev/null \
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
