@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ranking import fields
 from ranking.errors import InputError
+from ranking.parquet_file import open_parquet
 from replay.history.changes import DATES
 from replay.history.fold import KNOWN, REMOVED, VALID_FROM, VALID_TO
 
@@ -203,8 +204,8 @@ def read_history(folder: Path) -> History:
         )
     try:
         version = json.loads((folder / _META).read_text(encoding="utf-8"))["schema_version"]
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError, ValueError, KeyError) as e:
+        table = open_parquet(path).read()
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise InputError(f"{folder} holds no readable history: {e}", hint="build it again") from e
     if version > SCHEMA_VERSION:
         raise InputError(f"{folder} has history format {version}, this version reads {SCHEMA_VERSION}")
