@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ranking.errors import InputError, RankError
 
 MOST_VALUES: Final = 20_000_000  # of a file that holds more than ...
-VALUES_PER_BYTE: Final = 1_000  # ... so many in each byte; real logs hold fewer than two
+VALUES_PER_BYTE: Final = 100  # ... so many in each byte; real logs hold fewer than two
 MOST_UNPACKED: Final = 1_000_000_000  # bytes, of a file that is compressed more than ...
 UNPACKED_PER_BYTE: Final = 500  # ... so many times
 
