@@ -129,6 +129,27 @@ def captured_otherwise() -> list[bytes]:
     return found
 
 
+def histories() -> list[bytes]:
+    """A history as it is written, and with one column of another type, each."""
+    from replay.history import parse_change
+    from replay.history.fold import fold
+
+    changes = parse_change({"item_id": "a", "at": 10**12, "item": {"title": "x", "price": 3}})
+    table = fold([*changes, *parse_change({"item_id": "b", "at": 10**12 + 1, "item": {"title": "y"}})])
+    found = []
+    for i in range(-1, table.num_columns):
+        for other in [None] if i < 0 else [["x"], [1], [[1]], [None], [{"a": 1}]]:
+            one = (
+                table
+                if other is None
+                else table.set_column(i, table.column_names[i], pa.array(other * len(table)))
+            )
+            out = io.BytesIO()
+            pq.write_table(one, out)
+            found.append(out.getvalue())
+    return found
+
+
 def importing(name: str) -> Read:
     def read(path: Path) -> None:
         from replay.importing import ImportOptions, import_log
@@ -185,6 +206,10 @@ def targets() -> list[Target]:
         if isinstance(body, dict):
             lint_body(body)
 
+    def with_its_note(folder: Path) -> None:
+        (folder / "history.json").write_text('{"schema_version": 1}')
+        read_history(folder)
+
     log_lines = {
         "ubi": '{"query_id":"a","user_query":"dress","timestamp":"2026-11-20T09:00:00Z","query_response_hit_ids":'
         '["i1","i2"]}\n{"action_name":"click","query_id":"a","timestamp":"2026-11-20T09:00:01Z",'
@@ -229,8 +254,7 @@ def targets() -> list[Target]:
         of_file("captures", ".parquet", replayed, *captures, place=search),
         of_file("judgments", ".parquet", read_judgments, parquet(rows), *(parquet(rows | {name: other})
                 for name in rows for other in ([None, None], [1, 2], [[1], [2]], ["x", "y"], [{"a": 1}, None]))),
-        of_file("item history", ".parquet", read_history, parquet({"item_id": ["a"], "valid_from": [1]}),
-                place="history.parquet"),
+        of_file("item history", ".parquet", with_its_note, *histories(), place="intervals.parquet"),
         of_file("change log, Parquet", ".parquet", lambda p: list(read_source(str(p))), parquet({"item_id": ["a"],
                 "at": [1], "status": ["sold"]}), parquet({"item_id": [1], "at": ["x"], "item": [{"price": [1]}]})),
         of_file("change log", ".jsonl", lambda p: list(read_source(str(p))),
