@@ -61,15 +61,23 @@ def full_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point of `rank-cli`: exit 0 done, 1 error, 2 `--check` found something."""
+    """Entry point of `rank-cli`: exit 0 done, 1 error, 2 `--check` found something.
+
+    What is printed of an error, tracebacks included, holds no secret that the process was given.
+    """
     try:
         full_app()()
-    except RankError as e:
-        if os.environ.get("RANK_DEBUG"):
-            raise
-        from ranking.cli._errors import explain_error
+    except Exception as e:
+        from traceback import format_exception
 
-        print(explain_error(e), file=sys.stderr)
+        from ranking.cli._errors import explain_error
+        from ranking.secret import hide
+
+        plain = isinstance(e, RankError) and not os.environ.get("RANK_DEBUG")
+        text = (
+            explain_error(e) if plain and isinstance(e, RankError) else "".join(format_exception(e)).rstrip()
+        )
+        print(hide(text), file=sys.stderr)
         raise SystemExit(1) from None
 
 
