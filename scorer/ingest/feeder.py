@@ -288,9 +288,11 @@ def _no_index(index: str) -> ServerError:
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    cause = error.get("caused_by") or {}
     text = f"{error.get('type', 'error')}: {error.get('reason', 'no reason given')}"
-    return f"{text} ({cause['reason']})" if cause.get("reason") else text
+    cause: Mapping[str, Any] = error
+    while isinstance(cause.get("caused_by"), Mapping):  # of a script, the last says what is wrong
+        cause = cause["caused_by"]
+    return text if cause is error or not cause.get("reason") else f"{text} ({cause['reason']})"
 
 
 __all__ = ["FeedResult", "Feeder"]

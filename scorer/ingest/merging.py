@@ -31,11 +31,14 @@ def bulk_lines(document: Document, *, merges: bool) -> bytes:
         guard = {"version": document.version, "version_type": "external_gte"}
         return b"%b\n%b\n" % (to_json({"index": action | guard}), to_json(document.source))
     action["retry_on_conflict"] = _CONFLICTS
-    body = {
+    body: dict[str, Any] = {
         "script": {"id": UPDATE_SCRIPT, "params": {"doc": document.merged}},
-        "upsert": absent_item(document) if document.is_partial else document.source,
         "_source": _READ,  # of the item as it is afterwards
     }
+    if document.is_partial:
+        body["upsert"] = absent_item(document)
+    else:  # the script fills a new item too: the server parses, and its pipeline sees, the id alone
+        body |= {"scripted_upsert": True, "upsert": {fields.ITEM_ID: document.item_id}}
     return b"%b\n%b\n" % (to_json({"update": action}), to_json(body))
 
 

@@ -250,3 +250,17 @@ def test_a_message_survives_the_topic_with_its_nulls() -> None:
     message = parse_message({"item_id": "a", **partial(1, price=None, title="coat")})
     assert parse_message(message.to_json()) == message
     assert json.loads(message.to_json())["price"] is None
+
+
+def test_a_new_item_is_as_it_was_sent_and_a_score_that_is_none_is_refused(es, index, feeder) -> None:
+    fresh = to_document("fresh", whole(1, category=None), T0)
+    assert "category" in fresh.emptied
+    bad = to_document("bad", whole(1), T0)
+    bad.source["image_score"] = 7.0
+    fed = feeder.write([fresh, bad])
+    assert fed.written == [fresh]
+    source = es.get(index=index, id="fresh")["_source"]
+    assert source.pop("ingested_at") > T0
+    assert source == fresh.source
+    assert "image_score is 7.0, not within [0, 1]" in fed.refused[0][1]
+    assert not es.exists(index=index, id="bad")

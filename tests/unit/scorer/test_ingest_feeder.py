@@ -225,7 +225,8 @@ def test_where_the_cluster_has_the_script_items_are_merged_by_it(es, server):
             "id": "rank-item-update-v1",
             "params": {"doc": {"category": None, "image_url": None, **MERGED}},
         },
-        "upsert": MERGED,
+        "scripted_upsert": True,  # new or not, the script merges it
+        "upsert": {"item_id": "a"},
         # as they are afterwards: they say whether the index holds something newer
         "_source": ["updated_at", "status", "partials.whole", "partials.at"],
     }
