@@ -73,7 +73,6 @@ class Draft(Asked):
     contender: Key
     sliders: Sliders = Sliders()
     name: str = Field(max_length=64)
-    description: str = Field(default="", max_length=1_000)
 
 
 T = TypeVar("T", bound=Asked)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from elasticsearch import Elasticsearch
@@ -35,15 +36,17 @@ class Choice:
     source: str  # the key's first word
     profile: Profile
 
-    def row(self) -> dict[str, str]:
+    def row(self) -> dict[str, str | float]:
         """As the page shows it."""
+        image = self.profile.image
         return {
             "key": self.key,
             "label": self.label,
             "source": self.source,
             "hash": self.profile.hash,
             "summary": self.profile.summary,
-            "description": self.profile.description,
+            "mode": image.mode,
+            "weight": image.weight,
         }
 
 
@@ -79,11 +82,10 @@ class Catalog:
         return Choice(key, name, source, self._profile(source, name))
 
     def _profile(self, source: str, name: str) -> Profile:
-        shipped = builtin_profiles()
         if source == GIVEN and name in self.given:
             return self.given[name]()
-        if source == SHIPPED and name in shipped:
-            return shipped[name]
+        if source == SHIPPED and name in _shipped():
+            return _shipped()[name]
         if source == PUBLISHED and _VERSION.fullmatch(name):
             return find_published(self.cluster(), name).profile
         folder = {FILE: self.folder, SAVED: self.saved}.get(source)
@@ -103,7 +105,12 @@ class Catalog:
             problems.append(str(e))
         else:
             yield from (f"{PUBLISHED}:{one.label}" for one in live)
-        yield from (f"{SHIPPED}:{name}" for name in builtin_profiles())
+        yield from (f"{SHIPPED}:{name}" for name in _shipped())
+
+
+@cache
+def _shipped() -> dict[str, Profile]:
+    return builtin_profiles()
 
 
 def _files(folder: Path) -> list[str]:

@@ -20,9 +20,11 @@ def draft(asked: Draft, catalog: Catalog) -> tuple[Profile, dict[str, Any]]:
     Raises:
         ConfigError: a name or a value that a profile cannot have.
     """
-    base = moved(catalog.find(asked.contender).profile, asked.sliders)
+    found = catalog.find(asked.contender)
+    base = moved(found.profile, asked.sliders)
     data = base.model_dump(mode="json", exclude_defaults=True) | {"name": asked.name}
-    data["description"] = asked.description or base.description
+    if asked.sliders.moved:
+        data["description"] = f"From {found.label}: {base.summary}."  # the old words may no longer be true
     profile = parse_profile({key: value for key, value in data.items() if value}, "the new profile")
     findings = lint_profile(profile, ignore=list(profile.lint_ignore))
     return profile, {

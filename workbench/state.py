@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 
 from ranking.errors import RankError
 from ranking.fields import PLATFORMS
+from ranking.preview import sample_queries
 from ranking.profile import Profile
 from workbench.asked import MAX_K
 from workbench.captured import Captures
@@ -20,6 +21,8 @@ from workbench.catalog import Catalog
 from workbench.live import Live
 from workbench.photos import Photos
 from workbench.reports import list_reports
+
+SAMPLES: Final = 8  # queries that an empty page offers
 
 
 @dataclass(kw_only=True)
@@ -61,10 +64,12 @@ class Workbench:
     def start(self) -> dict[str, Any]:
         """What the page needs when it opens; what could not be read is a sentence in `problems`."""
         choices, problems = self.catalog.choices()
+        categories: list[str] = []
+        samples: list[str] = []
         try:
             categories = self.live.categories()
+            samples = sample_queries(self.catalog.cluster(), self.index, SAMPLES)
         except RankError as e:
-            categories = []
             problems.append(str(e))
         return {
             "index": self.index,
@@ -74,6 +79,7 @@ class Workbench:
             "platforms": list(PLATFORMS),
             "at_ms": self.at_ms,
             "categories": categories,
+            "samples": samples,
             "max_k": MAX_K,
             "photos": self.photos_root is not None,
             "captures": None if self.captures_folder is None else self.captures_folder.name,

@@ -66,5 +66,6 @@ export function showProblem(error) {
   node.hidden = !error;
   if (!error) return;
   if (!(error instanceof Refused)) throw error;
-  node.replaceChildren(h("b", {}, words(error.message)), ...(error.hint ? [" ", words(error.hint)] : []));
+  node.replaceChildren(h("b", {}, words(error.message)), ...(error.hint ? [" ", words(error.hint)] : []),
+    ...(byId("pages").querySelector(".tile") ? [" The pages below are those of the last answer."] : []));
 }

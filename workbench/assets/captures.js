@@ -15,7 +15,7 @@ function row(one, onpick) {
 }
 
 function show(onpick) {
-  byId("count").textContent = `${plural(total, "search")} of ${whole(bench.ofCaptures)}`;
+  byId("count").textContent = `${searchesOf(total)} of ${whole(bench.ofCaptures)}`;
   const more = rows.length < total && h("li", {}, h("button", { type: "button", class: "more", onclick: () => load(onpick, rows.length) }, `${whole(total - rows.length)} more`));
   byId("captured-list").replaceChildren(...rows.map((one) => row(one, onpick)), ...(more ? [more] : []));
 }

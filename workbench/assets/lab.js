@@ -4,8 +4,12 @@ import { UNTOUCHED, bench, labFormula, touched } from "/assets/state.js";
 
 const SHIFT_DAYS = [-7, 30];
 
-/** The weight a mode starts with: the profile's own where the mode is its own. */
-const usualWeight = (mode) => (mode === bench.answer.sides[1].own.mode ? null : 1);
+/** The weight a mode starts with: that of the baseline or of a shipped profile with this mode. */
+function usualWeight(mode) {
+  const shipped = bench.start.profiles.filter((one) => one.source === "shipped");
+  const found = [bench.answer.sides[0].own, ...shipped].find((one) => one.mode === mode);
+  return found ? found.weight : 1;
+}
 
 export function renderLab(onmove) {
   const formula = labFormula();
@@ -18,7 +22,7 @@ export function renderLab(onmove) {
   };
   const choose = (mode) => {
     const back = mode === own.mode;
-    Object.assign(bench.lab, { mode: back ? null : mode, weight: usualWeight(mode) });
+    Object.assign(bench.lab, { mode: back ? null : mode, weight: back ? null : usualWeight(mode) });
     renderLab(onmove);
     onmove();
     byId("lab").querySelector("[aria-pressed=true]").focus();
@@ -31,7 +35,7 @@ export function renderLab(onmove) {
     (fresh()?.scale_ms ?? DAY_MS) / DAY_MS, () => (fresh() ? dayText(fresh().scale_ms) : "no freshness"),
     (value) => change({ scale_ms: value * DAY_MS }));
   const shift = slider("clock", { min: SHIFT_DAYS[0], max: SHIFT_DAYS[1], step: 1 }, bench.shift / DAY_MS,
-    () => (bench.shift ? shiftText(bench.shift) : "as asked"), (value) => {
+    () => (bench.shift ? shiftText(bench.shift) : bench.view === "captures" ? "as logged" : "as asked"), (value) => {
       bench.shift = value * DAY_MS;
       onmove();
     });

@@ -32,6 +32,7 @@ async function search({ sameClock = false } = {}) {
   confirmLater.cancel();
   if (bench.view === "reports" || (bench.view === "captures" && !bench.search)) return;
   remember();
+  byId("swap").disabled = byId("baseline").value === AS_SERVED;
   try {
     if (bench.view === "live" && !byId("query").value.trim()) {
       cancel("search");
@@ -39,7 +40,10 @@ async function search({ sameClock = false } = {}) {
       bench.answer = null;
       byId("note").textContent = "";
       byId("lab").replaceChildren();
-      clearPages("Type a query: both pages appear as you type.");
+      clearPages((query) => {
+        byId("query").value = query;
+        search();
+      });
       return;
     }
     const asked = { lab: { ...bench.lab }, shift: bench.shift };
@@ -48,10 +52,10 @@ async function search({ sameClock = false } = {}) {
     const found = await ask("search", path, body);
     if (found === null) return;
     showProblem(null);
-    const first = !sameClock || bench.answer === null;
+    const before = bench.answer && JSON.stringify(bench.answer.sides[1].own);
     bench.answer = readAnswer(found, asked);
     for (const [item, card] of Object.entries(found.items)) bench.items.set(item, card);
-    if (first) renderLab(onmove);
+    if (!sameClock || before !== JSON.stringify(bench.answer.sides[1].own)) renderLab(onmove);
     render();
     document.documentElement.dataset.answers = String(Number(document.documentElement.dataset.answers || 0) + 1);
     performance.measure("search", { start: began });
@@ -98,7 +102,7 @@ function newPair() {
 
 function swap() {
   const [one, two] = [byId("baseline"), byId("contender")];
-  if (one.value === AS_SERVED) return;
+  if (byId("swap").disabled) return;
   [one.value, two.value] = [two.value, one.value];
   newPair();
 }

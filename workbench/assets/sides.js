@@ -80,8 +80,10 @@ export function renderSoon() {
   });
 }
 
-/** No page: nothing was asked yet, or nothing came. */
-export function clearPages(message) {
+/** No page: nothing was asked yet; `ontry` is told a query that the reader takes from those offered. */
+export function clearPages(ontry) {
+  const { samples } = bench.start;
   byId("legend").hidden = true;
-  byId("pages").replaceChildren(h("p", { class: "empty" }, message));
+  byId("pages").replaceChildren(h("div", { class: "empty" }, h("p", {}, "Type a query: both pages appear as you type.", samples.length > 0 && " Or try one, of words in this index:"),
+    h("div", { class: "samples" }, samples.map((query) => h("button", { type: "button", onclick: () => ontry(query) }, words(query))))));
 }

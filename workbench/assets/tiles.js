@@ -35,7 +35,7 @@ function drawPicture(tile, item) {
   if (tile.card === card && tile.item === item) return;
   Object.assign(tile, { card, item });
   tile.picture.replaceChildren(card?.photo
-    ? h("img", { src: `/photo?item=${encodeURIComponent(item)}`, alt: "", width: 160, height: 160, decoding: "async" })
+    ? h("img", { src: `/photo?item=${encodeURIComponent(item)}`, alt: "", width: 160, height: 160, decoding: "async", loading: "lazy" })
     : h("span", { class: "nophoto" }, words(card?.title || item)));
 }
 

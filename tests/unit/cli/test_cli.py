@@ -19,7 +19,7 @@ from ranking.settings import get_settings
 
 HEAVY = (
     *("torch", "onnx", "onnxruntime", "locust", "apache_beam", "tritonclient", "open_clip", "faststream"),
-    *("openai", "textblob"),
+    *("openai", "textblob", "starlette", "uvicorn"),
 )
 
 
