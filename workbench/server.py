@@ -57,7 +57,11 @@ class Server:
         except KeyboardInterrupt:
             pass
         finally:
-            self._socket.close()
+            self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
 
 
 def listen(workbench: Workbench, host: str, port: int, *, allow_remote: bool = False) -> Server:
@@ -82,6 +86,7 @@ def listen(workbench: Workbench, host: str, port: int, *, allow_remote: bool = F
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
+        sock.listen()  # who comes before the server runs waits, and is not refused
     except OSError as e:
         if e.errno == errno.EADDRINUSE:
             raise InputError(

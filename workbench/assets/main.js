@@ -127,6 +127,7 @@ function showView(view) {
   cancel("search");
   showProblem(null);
   byId("note").textContent = "";
+  byId("legend").hidden = true;
   byId("lab").replaceChildren();
   byId("ask").hidden = view !== "live";
   byId("browse").hidden = view !== "captures";

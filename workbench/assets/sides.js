@@ -22,8 +22,8 @@ function heading(side, ranking, isContender, k) {
   const hits = side.total_hits === null || side.total_hits === undefined ? "hits not counted" : plural(side.total_hits, "hit");
   const facts = [hits, side.took_ms !== undefined && confirmed() && `${side.took_ms} ms`, side.execution].filter(Boolean);
   return h("header", { class: "side-head" },
-    h("h2", {}, words(side.label), moved && h("span", { class: "against" }, ` with ${settingsText()}`)),
-    h("p", {}, h("span", { class: `chip ${whole_ ? "good" : "bad"}`, title: why }, exact), " ", h("small", {}, `${side.summary} · ${facts.join(" · ")}`)));
+    h("h2", {}, words(side.label), moved && h("span", { class: "against" }, " with your settings")),
+    h("p", {}, h("span", { class: `chip ${whole_ ? "good" : "bad"}`, title: why }, exact), " ", h("small", {}, `${moved ? settingsText() : side.summary} · ${facts.join(" · ")}`)));
 }
 
 /** Ranks and draws now. */

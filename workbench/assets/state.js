@@ -18,13 +18,12 @@ export const touched = () => bench.shift !== 0 || Object.values(bench.lab).some(
 export function labFormula() {
   const { own } = bench.answer.sides[1];
   const { mode, weight, scale_ms } = bench.lab;
-  const formula = {
+  return {
     ...own,
     mode: mode === null ? own.mode : mode,
     weight: weight === null ? own.weight : weight,
     freshness: own.freshness && scale_ms !== null ? { ...own.freshness, scale_ms } : own.freshness,
   };
-  return formula;
 }
 
 /** Whether the last answer is of the settings that are shown. */
