@@ -23,8 +23,6 @@ from ranking.cli._options import (
 if TYPE_CHECKING:
     from ranking.profile import Profile
 
-_FOLDER = {"exists": True, "file_okay": False}
-
 
 def serve(
     profile: Annotated[
@@ -37,10 +35,15 @@ def serve(
     ] = None,
     captures: Annotated[
         Path | None,
-        typer.Option("--captures", **_FOLDER, help="Capture folder whose searches can be replayed."),
+        typer.Option(
+            "--captures", exists=True, file_okay=False, help="Capture folder whose searches can be replayed."
+        ),
     ] = None,
     reports: Annotated[
-        Path | None, typer.Option("--reports", **_FOLDER, help="Folder of replay reports (*.html) to open.")
+        Path | None,
+        typer.Option(
+            "--reports", exists=True, file_okay=False, help="Folder of replay reports (*.html) to open."
+        ),
     ] = None,
     photos_root: PhotosRoot = None,
     allow_save: Annotated[
@@ -86,6 +89,7 @@ def serve(
         reports_folder=reports,
         save_folder=allow_save,
     )
+    server = listen(workbench, host, port, allow_remote=allow_remote)
     try:
         connect().close()
     except ServerError as e:
@@ -94,7 +98,6 @@ def serve(
         out.note(f"no live search: {e}")
     for read in workbench.given.values():
         read()
-    server = listen(workbench, host, port, allow_remote=allow_remote)
     url = server.url if allow_save is None else server.url_to_save
     if fmt is out.Format.json:
         out.as_json({"url": url, "host": server.host, "port": server.port, "read_only": allow_save is None})

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from ranking.explain import explain_items, rank_steps
 from ranking.profile import Profile, builtin_profiles, load_profile
 from ranking.published import INDEX as PROFILES
 from ranking.search import Searcher
+from ranking.settings import get_settings
 from tests.integration.conftest import remove_family
 
 ROOT = Path(__file__).parents[2]
@@ -192,7 +194,7 @@ def served(es: Elasticsearch, index: str, folder: Path) -> Iterator[Served]:
     }.items():
         words[words.index(old)] = new
     words.remove("--open")
-    found = start(words, index, folder)
+    found = start(words, index, folder, ELASTICSEARCH_URL=get_settings().endpoint("Elasticsearch"))
     yield found
     stop(found)
 
@@ -346,6 +348,8 @@ def test_platform_category_filters_and_k_reach_the_query(
 
 
 def test_an_answer_that_came_too_late_is_dropped(open_page: Open) -> None:
+    from playwright.sync_api import Error
+
     page = open_page("query=hat")
     held: list[Any] = []
 
@@ -363,10 +367,8 @@ def test_an_answer_that_came_too_late_is_dropped(open_page: Open) -> None:
     after_next_answer(page, lambda: query.fill("silk"))
     assert len(held) == 1
     settled = answers(page)
-    try:
+    with suppress(Error):  # the page has cancelled it
         held[0].continue_()
-    except Exception as e:  # the page cancelled it
-        assert "aborted" in str(e) or "handled" in str(e) or "ancel" in str(e), e  # noqa: PT017
     page.wait_for_timeout(300)
     assert answers(page) == settled
     assert page.evaluate("new URLSearchParams(location.search).get('query')") == "silk"
