@@ -17,6 +17,7 @@ NAMES = (
     "offpolicy",
     "ab",
     "report",
+    "workbench",
     "ingest",
     "export",
     "similar",

@@ -41,6 +41,7 @@ def full_app() -> typer.Typer:
         replay,
         scorer,
         search,
+        serve,
         similar,
         stack,
         templates,
@@ -51,6 +52,7 @@ def full_app() -> typer.Typer:
     app.command("doctor")(doctor.doctor)
     app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
+    app.command("serve")(serve.serve)
     app.command("similar")(similar.similar)
     boost.app.command("plan-execution")(plan.plan_execution)
     ingest.app.command("backfill")(backfill.backfill)

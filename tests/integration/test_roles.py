@@ -89,6 +89,25 @@ def score_an_item(_folder: Path) -> None:
     assert (len(result.written), result.refused) == (1, [])
 
 
+def search_in_the_workbench(_folder: Path, contender: str = "shipped:additive") -> None:
+    """What the page of `serve` asks: its start, a search with a filter, and the cards of its items."""
+    from workbench import Workbench
+    from workbench.asked import LiveSearch
+
+    bench = Workbench(open_cluster=connect, index=READY, profiles_folder=Path("none"))
+    bench.live.categories()
+    bench.start()
+    asked = LiveSearch(
+        query="red dress", baseline="shipped:control", contender=contender, filters={"status": "on_sale"}
+    )
+    found = bench.live.compare(asked)
+    assert len(bench.photos.rows(found["item_ids"])) == 9
+
+
+def search_with_a_published_profile(folder: Path) -> None:
+    search_in_the_workbench(folder, "published:mine@1")
+
+
 def publish_too_late(folder: Path) -> None:
     """What `apply-boost` does where a colleague published while it asked."""
     seen = read_published(connect(), "mine")
@@ -116,6 +135,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "search": (READY, ("search", "red dress")),
     "search --explain": (READY, ("search", "red dress", "--explain")),
     "search --compare": (READY, ("search", "red dress", "--compare", "additive", "--html", "{tmp}/x.html")),
+    "serve": (READY, search_in_the_workbench),
+    "serve, with published profiles": (READY, search_with_a_published_profile),
     "search --profile PUBLISHED": (READY, ("search", "red dress", "--profile", "mine")),
     "similar": (READY, ("similar", "i0")),
     "similar --profile PUBLISHED": (READY, ("similar", "i0", "--image-weight", "0.3", "--profile", "mine")),
