@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from ranking.clock import format_time, parse_time
-from ranking.errors import StalePlan
-from ranking.es import server_errors
+from ranking.errors import ServerError, StalePlan
+from ranking.es import reason, server_errors
 
 INDEX: Final = "rank-rollouts"
 MAPPINGS: Final[dict[str, Any]] = {
@@ -162,6 +162,8 @@ def read_entries(es: Elasticsearch, rollout: str, index: str = INDEX) -> list[En
         while True:
             ids = [_id(rollout, len(found) + i + 1) for i in range(_AT_ONCE)]
             docs = es.mget(index=index, ids=ids)["docs"]
+            if refused := [reason(doc) for doc in docs if "error" in doc]:
+                raise ServerError("Elasticsearch", f"read {index}: {refused[0]}")
             there = [doc["_source"] for doc in docs if doc.get("found")]
             found += [_entry(source) for source in there]
             if len(there) < _AT_ONCE:
