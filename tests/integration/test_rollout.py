@@ -204,7 +204,6 @@ class KilledAfter:
     [
         *((False, writes, True) for writes in (0, 1, 2)),
         (False, 2, False),
-        (True, 0, False),
         (True, 1, False),
     ],
 )
