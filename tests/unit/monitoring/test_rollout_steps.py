@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from monitoring.rollout.audit import Entry
 from monitoring.rollout.decide import decide
@@ -18,7 +19,8 @@ from monitoring.rollout.rules import Rules, parse_margin, parse_steps, read_rule
 from monitoring.rollout.state import HOUR_MS, Plan, State, fold, found_done
 from ranking.canary import Canary
 from ranking.capture import CapturedItem, CaptureRecord, Event, write_captures, write_events
-from ranking.errors import ConfigError, InputError
+from ranking.cli import full_app
+from ranking.errors import ConfigError, InputError, RankError
 from ranking.failures import Failure, write_failures
 from ranking.profile import Profile
 from ranking.published import Published
@@ -363,3 +365,30 @@ def test_the_page_loads_nothing_and_shows_a_hostile_reason_as_text(tmp_path: Pat
 
 def test_figures_come_back_from_the_audit_as_they_were() -> None:
     assert read_evidence(BREACH.as_dict()) == BREACH
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["check", "mine", "--captures", "x", "--watch", "--every", "soon"],
+            "--every: not a duration: 'soon'",
+        ),
+        (
+            ["check", "mine", "--captures", "x", "--watch", "--every", "10ms"],
+            "--watch goes with --every 1s or more",
+        ),
+        (
+            ["check", "mine", "--captures", "x", "--watch", "--dry-run"],
+            "--watch goes with --every 1s or more",
+        ),
+        (["start", "additive", "--steps", "5,50"], "--steps '5,50' does not rise to 100"),
+        (["start", "additive", "--guardrails", "none.yaml"], "none.yaml: No such file or directory"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_a_server_is_asked(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(
+        full_app(), ["rollout", *words], env={"ELASTICSEARCH_URL": "http://127.0.0.1:1"}
+    )
+    assert said in str(done.exception)
+    assert isinstance(done.exception, RankError)
