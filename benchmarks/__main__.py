@@ -16,6 +16,7 @@ NAMES = (
     "capture",
     "offpolicy",
     "ab",
+    "rollout",
     "report",
     "workbench",
     "ingest",

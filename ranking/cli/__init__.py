@@ -39,6 +39,7 @@ def full_app() -> typer.Typer:
         plan,
         plugin,
         replay,
+        rollout,
         scorer,
         search,
         serve,
@@ -57,7 +58,7 @@ def full_app() -> typer.Typer:
     boost.app.command("plan-execution")(plan.plan_execution)
     ingest.app.command("backfill")(backfill.backfill)
     ingest.app.add_typer(upgrade.app, name="upgrade")
-    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab, loadtest):
+    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab, rollout, loadtest):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

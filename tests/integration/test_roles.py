@@ -29,8 +29,8 @@ from ranking.clock import format_time
 from ranking.errors import InputError, RankError, ServerError, StalePlan
 from ranking.es import connect
 from ranking.profile import find_profile, parse_profile
-from ranking.publish import publish
-from ranking.published import INDEX, MAPPINGS, SETTINGS, read_published
+from ranking.publish import publish, rollback
+from ranking.published import INDEX, MAPPINGS, SETTINGS, read_published, read_version
 from ranking.settings import get_settings
 from tests.integration.secure_server import SecureServer, be_its_client
 
@@ -117,6 +117,19 @@ def publish_too_late(folder: Path) -> None:
         publish(connect(), find_profile(str(folder / "mine.yaml")), now_ms=0, replaces=before)
 
 
+def roll_back(folder: Path) -> None:
+    """What `rollout check --auto-rollback` does where simulated users are all in one arm."""
+    from monitoring.rollout import Cluster, check
+    from monitoring.rollout.simulate import Effect, write_simulated
+    from ranking.canary import Canary
+
+    captures, canary = folder / "one-arm", Canary(2, 100.0, "mine@2")
+    if not captures.exists():
+        write_simulated(captures, canary, users=50, began_ms=300_000, hours=1, effect=Effect())
+    found = check(Cluster(connect()), "mine", captures, now_ms=7_200_000, auto_rollback=True)
+    assert found.state.ended == "rolled_back"
+
+
 # Scores of three places, so that any of them can be moved.
 TWO_MODELS = {
     "image_score": 0.5,
@@ -158,6 +171,9 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "plugin status": (None, ("plugin", "status")),
     "ingest upgrade status": (READY, ("ingest", "upgrade", "status")),
     "ingest upgrade compare": (READY, ("ingest", "upgrade", "compare")),
+    "rollout status": (None, ("rollout", "status", "mine")),
+    "rollout history": (None, ("rollout", "history", "mine")),
+    "rollout simulate": (None, ("rollout", "simulate", "mine", "{tmp}/users", "--users", "9")),
     "templates plan": (BARE, ("templates", "plan")),
     "templates history": (READY, ("templates", "history")),
     "index status": (READY, ("index", "status")),
@@ -170,6 +186,11 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "boost rollback": (None, ("boost", "rollback", "mine", "--yes")),
     "boost promote": (None, ("boost", "promote", "mine", "--yes")),
     "boost prune": (None, ("boost", "prune", "mine", "--keep", "1", "--yes")),
+    "rollout start": (READY, ("rollout", "start", "{tmp}/mine.yaml", "--yes")),
+    "rollout check": (None, roll_back),
+    "rollout pause": (None, ("rollout", "pause", "mine")),
+    "rollout resume": (None, ("rollout", "resume", "mine")),
+    "rollout abort": (None, ("rollout", "abort", "mine", "--yes")),
     "index migrate": (BARE, ("index", "migrate", "--force", "--delete-old", "--yes")),
     "index migrate --abort": (BARE, ("index", "migrate", "--abort")),
     "ingest stream": (READY, write_an_item),
@@ -208,6 +229,7 @@ HIDDEN = {
 LATER = {(f"templates apply{option}", ("history", "read")) for option in ("", " --no-create-index")}
 IN_A_DOCUMENT = (("items", "index"), ("items", "write"))  # refused for each document, without a hint
 PLACES = ("cluster", "items", "rank-profiles", "history")
+OTHERS = ("rank-rollouts",)  # indices without a column: written as `INDEX:PRIVILEGE`
 
 
 @dataclass(frozen=True)
@@ -224,6 +246,7 @@ class Row:
             "items": [family, f"{family}-*"],
             "rank-profiles": [INDEX],
             "history": [history_index(family)],
+            **{name: [name] for name in OTHERS},
         }
         held = [need for need in self.needs if need != without]
         indices = [
@@ -245,9 +268,11 @@ def read_table() -> list[Row]:
             continue
         command, *places, roles = (cell.strip() for cell in line.strip("|").split("|"))
         needs = [
-            (where, privilege.strip("`"))
+            (one.partition(":")[0], one.partition(":")[2])
+            if one.partition(":")[0] in OTHERS
+            else (where, one)
             for where, cell in zip(PLACES, places, strict=True)
-            for privilege in cell.split()
+            for one in cell.replace("`", "").split()
         ]
         rows.append(Row(command.strip("`"), tuple(needs), frozenset(roles.split(", "))))
     return rows
@@ -321,7 +346,7 @@ class Bench:
     def clear(self) -> None:
         """Nothing of the bare family, no script, no published profile."""
         es = self.es.options(ignore_status=404)
-        indices = [f"{BARE}-*", history_index(BARE), INDEX]
+        indices = [f"{BARE}-*", history_index(BARE), INDEX, *OTHERS]
         if found := list(es.indices.get(index=indices, ignore_unavailable=True)):
             es.indices.delete(index=found)
         for kind, name in reversed([(wanted.kind, wanted.name) for wanted in desired_state(BARE)]):
@@ -338,6 +363,10 @@ class Bench:
     def fill(self, wanted: str) -> None:
         if wanted == "to read" or wanted.startswith("boost ") or "colleague" in wanted:
             publish_versions(self.es)
+        if wanted == "to read" or wanted.startswith("rollout "):
+            if wanted != "to read":
+                publish_versions(self.es, weights=(1, 4))
+            roll_out(self.es, wanted)
         if wanted.startswith(("ingest backfill", "ingest upgrade")):
             for script in (r for r in desired_state(READY) if r.name in UPDATE_SCRIPTS):
                 self.es.put_script(id=script.name, script=script.body)
@@ -359,10 +388,26 @@ class Bench:
             Migration(family=BARE, **names, began_at=format_time(0), template_hash=None).save(self.es)
 
 
-def publish_versions(es: Elasticsearch) -> None:
-    """Three versions that were live, and a canary."""
+def roll_out(es: Elasticsearch, wanted: str) -> None:
+    """The canary as a roll-out, where the command does not start one."""
+    from monitoring.rollout import Cluster, Plan, Rules, pause, start
+
+    live = read_published(es, "mine")
+    assert live is not None
+    assert live.canary is not None
+    if wanted == "rollout start":
+        rollback(es, live, now_ms=0)
+        return
+    canary = read_version(es, "mine", live.canary.version).profile
+    start(Cluster(es), canary, Plan((5.0, 100.0), 24, Rules()), now_ms=0)
+    if wanted == "rollout resume":
+        pause(Cluster(es), "mine", now_ms=0, reason="paused")
+
+
+def publish_versions(es: Elasticsearch, weights: tuple[int, ...] = (1, 2, 3, 4)) -> None:
+    """Versions that were live, and a canary."""
     es.indices.create(index=INDEX, mappings=MAPPINGS, settings={**SETTINGS, "refresh_interval": "20ms"})
-    for weight in (1, 2, 3, 4):
+    for weight in weights:
         content = {
             "name": "mine",
             "execution": "script_score",

@@ -1,0 +1,1 @@
+"""Ranking in production: what is watched, and how a change is rolled out."""
