@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,13 +139,17 @@ class CaptureLog:
         return dict(json.loads(self.searches["filters"][i] or "{}"))
 
 
-def read_log(folder: Path) -> CaptureLog:
+def read_log(folder: Path, *, days: Collection[str] | None = None) -> CaptureLog:
     """Read a capture folder.
+
+    Args:
+        folder: of captures.
+        days: read the searches of these UTC days (`2026-11-20`) alone.
 
     Raises:
         InputError: no searches, a broken file, a newer schema, duplicates, or lists of unequal length.
     """
-    table = read_table(folder, "searches", SEARCH_SCHEMA).combine_chunks()
+    table = read_table(folder, "searches", SEARCH_SCHEMA, days=days).combine_chunks()
     if table.num_rows == 0:
         raise no_searches(folder)
     check_schema_version(int(_pc.max(table["schema_version"]).as_py()), folder)
