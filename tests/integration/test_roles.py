@@ -25,7 +25,7 @@ from index_templates.migration import Migration
 from index_templates.roles import ROLES, Role, api_key_request, create_api_key, role_descriptor
 from ranking.cli import full_app
 from ranking.cli._errors import explain_error
-from ranking.clock import format_time
+from ranking.clock import format_time, now_ms
 from ranking.errors import InputError, RankError, ServerError, StalePlan
 from ranking.es import connect
 from ranking.profile import find_profile, parse_profile
@@ -116,6 +116,7 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "plugin status": (None, ("plugin", "status")),
     "ingest upgrade status": (READY, ("ingest", "upgrade", "status")),
     "ingest upgrade compare": (READY, ("ingest", "upgrade", "compare")),
+    "monitor report": (None, ("monitor", "report")),
     "templates plan": (BARE, ("templates", "plan")),
     "templates history": (READY, ("templates", "history")),
     "index status": (READY, ("index", "status")),
@@ -128,6 +129,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "boost rollback": (None, ("boost", "rollback", "mine", "--yes")),
     "boost promote": (None, ("boost", "promote", "mine", "--yes")),
     "boost prune": (None, ("boost", "prune", "mine", "--keep", "1", "--yes")),
+    "monitor run, the first": (READY, ("monitor", "run", "{tmp}/log", "--rules", "{tmp}/rules.yaml")),
+    "monitor run": (READY, ("monitor", "run", "{tmp}/log", "--rules", "{tmp}/rules.yaml", "--live", "1")),
     "index migrate": (BARE, ("index", "migrate", "--force", "--delete-old", "--yes")),
     "index migrate --abort": (BARE, ("index", "migrate", "--abort")),
     "ingest stream": (READY, write_an_item),
@@ -150,6 +153,8 @@ NO_LOGIN = (
     "ingest publish",
     "ingest dlq",
     "loadtest report",
+    "monitor dashboards",
+    "monitor simulate",
     "replay",  # without --live
 )
 
@@ -163,6 +168,7 @@ HIDDEN = {
 LATER = {(f"templates apply{option}", ("history", "read")) for option in ("", " --no-create-index")}
 IN_A_DOCUMENT = (("items", "index"), ("items", "write"))  # refused for each document, without a hint
 PLACES = ("cluster", "items", "rank-profiles", "history")
+OTHERS = ("rank-monitor",)  # indices without a column: written as `INDEX:PRIVILEGE`
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,7 @@ class Row:
             "items": [family, f"{family}-*"],
             "rank-profiles": [INDEX],
             "history": [history_index(family)],
+            **{name: [name] for name in OTHERS},
         }
         held = [need for need in self.needs if need != without]
         indices = [
@@ -200,11 +207,13 @@ def read_table() -> list[Row]:
             continue
         command, *places, roles = (cell.strip() for cell in line.strip("|").split("|"))
         needs = [
-            (where, privilege.strip("`"))
+            (one.partition(":")[0], one.partition(":")[2])
+            if one.partition(":")[0] in OTHERS
+            else (where, one)
             for where, cell in zip(PLACES, places, strict=True)
-            for privilege in cell.split()
+            for one in cell.replace("`", "").split()
         ]
-        rows.append(Row(command.strip("`"), tuple(needs), frozenset(roles.split(", "))))
+        rows.append(Row(command.strip("`"), tuple(needs), frozenset(filter(None, roles.split(", ")))))
     return rows
 
 
@@ -244,6 +253,7 @@ def folder(
     """A profile, queries, and a log of them."""
     path = tmp_path_factory.mktemp("roles")
     (path / "queries.txt").write_text("red dress\n")
+    (path / "rules.yaml").write_text("rules: [{name: a, metric: score_parity, below: 1}]\n")
     (path / "mine.yaml").write_text(
         "name: mine\nexecution: script_score\nimage: {mode: additive, weight: 5}\n"
     )
@@ -276,7 +286,7 @@ class Bench:
     def clear(self) -> None:
         """Nothing of the bare family, no script, no published profile."""
         es = self.es.options(ignore_status=404)
-        indices = [f"{BARE}-*", history_index(BARE), INDEX]
+        indices = [f"{BARE}-*", history_index(BARE), INDEX, *OTHERS]
         if found := list(es.indices.get(index=indices, ignore_unavailable=True)):
             es.indices.delete(index=found)
         for kind, name in reversed([(wanted.kind, wanted.name) for wanted in desired_state(BARE)]):
@@ -291,8 +301,10 @@ class Bench:
                     es.delete_script(id=name)
 
     def fill(self, wanted: str) -> None:
-        if wanted == "to read" or wanted.startswith("boost ") or "colleague" in wanted:
+        if wanted == "to read" or wanted.startswith(("boost ", "monitor run")) or "colleague" in wanted:
             publish_versions(self.es)
+        if wanted in ("to read", "monitor run"):
+            keep_figures(self.es)
         if wanted.startswith(("ingest backfill", "ingest upgrade")):
             for script in (r for r in desired_state(READY) if r.name in UPDATE_SCRIPTS):
                 self.es.put_script(id=script.name, script=script.body)
@@ -312,6 +324,17 @@ class Bench:
         if wanted == "index migrate --abort":
             names = {"old": f"{BARE}-000001", "new": f"{BARE}-000002"}
             Migration(family=BARE, **names, began_at=format_time(0), template_hash=None).save(self.es)
+
+
+def keep_figures(es: Elasticsearch) -> None:
+    """A store with one day of figures, and a slice that a run will take away."""
+    from monitoring.store import Store
+
+    store = Store(es)
+    store.prepare()
+    for day in ("2026-11-20", format_time(now_ms())[:10]):
+        slice_of = {"day": day, "platform": "old", "profile": "all", "k": 10, "simulated": False}
+        store.write([{"kind": "traffic", **slice_of, "searches": 1, "took_p50_ms": 3.0}])
 
 
 def publish_versions(es: Elasticsearch) -> None:
