@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,18 @@ from monitoring.store import INDEX, template
 
 FIELDS = template()["template"]["mappings"]["properties"]
 FILES = resources.files("monitoring.dashboards") / "files"
+
+
+@pytest.fixture(scope="module")
+def vega_lite_schema() -> Any:
+    """Vega-Lite's own schema, version 5, out of altair, which takes seconds to import and is not imported."""
+    from jsonschema import Draft7Validator
+
+    spec = find_spec("altair")
+    assert spec is not None
+    assert spec.origin is not None
+    file = Path(spec.origin).parent / "vegalite" / "v5" / "schema" / "vega-lite-schema.json"
+    return Draft7Validator(json.loads(file.read_text(encoding="utf-8")))
 
 
 def test_the_files_of_the_package_are_the_generated_ones(tmp_path: Path) -> None:
@@ -75,15 +88,13 @@ def test_grafanas_own_types_read_the_dashboard_and_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["ctr_at_k", "took_p95_ms", "index_coverage"])  # each kind and unit
-def test_the_drawings_are_valid_vega_lite(name: str) -> None:
-    from altair.vegalite.v5.schema.core import TopLevelSpec  # its schema is Vega-Lite's own, version 5
-
+def test_the_drawings_are_valid_vega_lite(name: str, vega_lite_schema: Any) -> None:
     spec = vega_lite(metric(name), INDEX)
     for layer in spec["layer"]:
         assert layer["data"]["url"]["index"] == INDEX
         assert set(layer["data"]["url"]["body"]["_source"]) <= set(FIELDS)
         layer["data"]["url"] = "figures.json"  # Kibana's own: a query where Vega has an address
-    TopLevelSpec.validate(spec)
+    vega_lite_schema.validate(spec)
 
 
 def test_kibanas_objects_refer_to_each_other_and_to_nothing_else() -> None:

@@ -123,7 +123,7 @@ def test_days_of_another_k_are_left_out() -> None:
         ("rules: []", "at least 1"),
         ("alerts: []", "has the key `rules`"),
         ("rules: [", "not YAML"),
-        ("[" * 1500, "not YAML"),
+        ("[" * 1100, "not YAML"),
     ],
 )
 def test_a_wrong_file_of_rules_says_where(text: str, problem: str) -> None:
