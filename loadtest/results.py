@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loadtest.histogram import Counts, record
-from loadtest.sender import Sample
+from loadtest.sender import KINDS, Kind, Sample
 from loadtest.shapes import Shape
 from ranking.errors import InputError
 from ranking.whole_file import write_text
 
 Side = Literal["baseline", "contender"]
 SIDES: tuple[Side, Side] = ("baseline", "contender")
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """One plateau of a shape."""
 
-    rate: float  # searches/s that it meant to send
+    rate: float  # requests/s that it meant to send
     n: int  # answered without an error
     n_errors: int
     per_second: float  # answered without an error, by its end and what it had left to answer then
@@ -33,32 +33,43 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundResult:
-    """One round of one side. Times are of searches without an error; errors are counted by kind."""
+    """One kind of request in one round of one side. Times are of those without an error."""
 
+    kind: Kind = "search"
     side: Side
     number: int  # of its pair, from 0
     seconds: float  # from the first intended start to the last answer
-    n: int  # searches sent
+    n: int  # requests sent
     errors: Mapping[str, int]
     latency: Counts  # from the intended start
     service_time: Counts  # from the actual start
-    took: Counts  # as the server says, whole ms
+    took: Counts  # of searches, as the server says, whole ms
     late: Counts  # actual start after the intended one: the sender's own lag and the wait for a connection
-    server: Mapping[str, int | None] = field(default_factory=dict)  # loadtest/nodes.py; empty where unseen
+    server: Mapping[str, int | None] = field(default_factory=dict)  # loadtest/counters.py; empty where unseen
     steps: tuple[StepResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A load test."""
+    """A load test of two sides, or of the contender alone."""
 
-    profiles: Mapping[Side, str]  # name and hash
+    labels: Mapping[Side, str]  # what each side is, such as a profile's name and hash
     workload: Mapping[str, Any]  # what was sent, for the reader
     rounds: tuple[RoundResult, ...]
 
-    def of(self, side: Side) -> list[RoundResult]:
+    @property
+    def sides(self) -> list[Side]:
+        """Those that ran."""
+        return [side for side in SIDES if side in self.labels]
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """What was sent, in the order of reports."""
+        return [kind for kind in KINDS if any(one.kind == kind for one in self.rounds)]
+
+    def of(self, side: Side, kind: Kind = "search") -> list[RoundResult]:
         """The rounds of one side, in their order."""
-        return [one for one in self.rounds if one.side == side]
+        return [one for one in self.rounds if (one.side, one.kind) == (side, kind)]
 
 
 def summed_up(
@@ -66,12 +77,14 @@ def summed_up(
     number: int,
     samples: Sequence[Sample],
     *,
+    kind: Kind = "search",
     server: Mapping[str, int | None] | None = None,
     plan: Shape | None = None,
 ) -> RoundResult:
     """One round's samples as histograms and counts."""
     good = [one for one in samples if not one.error]
     return RoundResult(
+        kind=kind,
         side=side,
         number=number,
         seconds=max((one.ended for one in samples), default=0.0),
@@ -107,7 +120,7 @@ def read_result(path: Path) -> Result:
     Raises:
         InputError: it is not such a file.
     """
-    hint = "give a file that `rank-cli loadtest run --out` wrote"
+    hint = "give a file that a load test wrote with --out"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
@@ -115,7 +128,7 @@ def read_result(path: Path) -> Result:
                 f"{path} has format {data['format']}, and this version reads {FORMAT}", hint=hint
             )
         rounds = tuple(_round(one) for one in data["rounds"])
-        return Result(profiles=data["profiles"], workload=data["workload"], rounds=rounds)
+        return Result(labels=data["labels"], workload=data["workload"], rounds=rounds)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise InputError(f"{path} is not a load test's result: {e}", hint=hint) from e
 

@@ -1,8 +1,9 @@
-"""How the rate of searches changes over a round, and the arrival times that follow from it.
+"""How the rate of requests changes over a round, and the arrival times that follow from it.
 
-A shape is a piecewise linear rate (searches/s). Arrivals keep the gaps of the log, bursts included, stretched
-so that the expected number by any moment is the integral of the rate (operational time): t_i = Λ⁻¹(u_i);
-u_i are the logged arrivals with a mean gap of 1 and Λ(t) is the integral of the rate from 0 to t.
+A shape is a piecewise linear rate (requests/s). Searches keep the gaps of the log, bursts included,
+stretched so that the expected number by any moment is the integral of the rate (operational time): t_i =
+Λ⁻¹(u_i); u_i are the logged arrivals with a mean gap of 1 and Λ(t) is the integral of the rate from 0 to t.
+Messages and photos have no log, and arrive as a Poisson process: u_i are sums of exponential gaps.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ from ranking.errors import InputError
 
 ShapeName = Literal["logged", "soak", "ramp", "step", "spike", "knee"]
 SHAPES: tuple[str, ...] = get_args(ShapeName)
+RATED = SHAPES[1:]  # those that follow a rate and need no log
 STEPS = {"step": 4, "knee": 8}
 KNEE_FROM, KNEE_TO = 0.25, 2.0  # shares of the rate at the first and the last step of find-the-knee
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Knots of the rate: at `times[i]` s it is `rates[i]` searches/s, linear in between."""
+    """Knots of the rate: at `times[i]` s it is `rates[i]` requests/s, linear in between."""
 
     times: tuple[float, ...]
     rates: tuple[float, ...]
-    steps: tuple[tuple[float, float], ...] = ()  # (start in s, searches/s) of each plateau, if it has any
+    steps: tuple[tuple[float, float], ...] = ()  # (start in s, requests/s) of each plateau, if it has any
 
     def step_of(self, at: float) -> int | None:
         """The plateau that a moment belongs to; None where the shape has none."""
@@ -41,9 +43,8 @@ def shape(name: str, *, rate: float, seconds: float) -> Shape:
     """A shape by name, `seconds` long.
 
     soak: `rate` throughout. ramp: from 0 to `rate`. step: a quarter, half, three quarters and all of it.
-    spike: a quarter, and `rate` in the middle fifth.
-    knee: eight steps, evenly in the logarithm from a quarter
-    of `rate` to twice.
+    spike: a quarter, and `rate` in the middle fifth. knee: eight steps, evenly in the logarithm from a
+    quarter of `rate` to twice.
 
     Raises:
         InputError: no such shape, or not a positive rate or length.
@@ -82,15 +83,28 @@ def logged_arrivals(at_ms: Sequence[int], speed_up: float) -> list[float]:
 def shaped_arrivals(at_ms: Sequence[int], plan: Shape) -> list[float]:
     """Seconds at which searches start, with the logged gaps, repeated where the log is too short."""
     grid, area = _integral(plan)
-    n = int(area[-1])
-    if n < 1:
-        raise InputError("this shape sends no search", hint="raise --rate or --seconds")
+    n = _expected(area)
     gaps = np.diff(np.sort(np.asarray(at_ms, dtype=np.float64)))
     if len(gaps) == 0 or gaps.sum() == 0:
         gaps = np.ones(1)
     units = np.cumsum(np.resize(gaps / gaps.mean(), n))
     units = units[units <= area[-1]]
     return [float(t) for t in np.interp(units, area, grid)]
+
+
+def random_arrivals(plan: Shape, rng: np.random.Generator) -> list[float]:
+    """Seconds at which requests start that come independently of each other."""
+    grid, area = _integral(plan)
+    n = _expected(area)
+    units = np.cumsum(rng.exponential(size=n + 10 + int(10 * n**0.5)))  # ten deviations more than expected
+    return [float(t) for t in np.interp(units[units <= area[-1]], area, grid)]
+
+
+def _expected(area: NDArray[np.float64]) -> int:
+    n = int(area[-1])
+    if n < 1:
+        raise InputError("this shape sends nothing", hint="raise --rate or --seconds")
+    return n
 
 
 def _plateaus(levels: Sequence[float], seconds: float) -> Shape:

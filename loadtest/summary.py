@@ -1,6 +1,6 @@
-"""A load test in figures: percentiles of both sides with intervals, differences, errors, throughput.
+"""A load test in figures, kind by kind: percentiles with intervals, differences, errors, throughput.
 
-Rounds are the unit of chance: searches of one round share the machine's mood, so intervals come from drawing
+Rounds are the unit of chance: requests of one round share the machine's mood, so intervals come from drawing
 whole rounds again, a pair of baseline and contender at a time (percentile bootstrap). With few rounds they
 are too narrow, and fewer than five give none.
 """
@@ -15,10 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest.counters import GAUGES
 from loadtest.histogram import PERCENTILES, Counts, matrix, merged, percentiles_ms
 from loadtest.results import SIDES, Result, RoundResult, Side
+from loadtest.sender import Kind
 
-MEASURES = ("latency", "service_time", "took")
+MEASURES: dict[Kind, tuple[str, ...]] = {
+    "search": ("latency", "service_time", "took"),
+    "publish": ("latency", "service_time"),
+    "searchable": ("latency",),
+    "score": ("latency", "service_time"),
+}
 DRAWS = 1000
 FEWEST_ROUNDS = 5
 SEED = 20261128
@@ -26,8 +33,12 @@ SEED = 20261128
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One percentile of one measure, in ms; an interval is None where there are too few rounds."""
+    """One percentile of one measure, in ms.
 
+    An interval is None where there are too few rounds; a side where it sent nothing of this kind.
+    """
+
+    kind: Kind
     measure: str  # latency, service_time, took
     percentile: float  # 100 is the longest
     baseline: float | None
@@ -42,8 +53,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class SideFigures:
-    """One side over all its rounds."""
+class Figures:
+    """One kind of one side over all rounds."""
 
     rounds: int
     n: int
@@ -60,11 +71,12 @@ class Summary:
     """What is printed, judged and drawn."""
 
     rows: tuple[Row, ...]
-    sides: dict[Side, SideFigures]
+    figures: dict[Kind, dict[Side, Figures]]  # of the sides that sent such requests
 
-    def row(self, measure: str, percentile: float) -> Row:
+    def row(self, measure: str, percentile: float, kind: Kind = "search") -> Row:
         """One of the rows."""
-        return next(one for one in self.rows if (one.measure, one.percentile) == (measure, percentile))
+        wanted = (kind, measure, percentile)
+        return next(one for one in self.rows if (one.kind, one.measure, one.percentile) == wanted)
 
     def as_dict(self) -> dict[str, Any]:
         """As one JSON object."""
@@ -73,36 +85,49 @@ class Summary:
 
 def summarise(result: Result) -> Summary:
     """All figures of a load test."""
-    rng = np.random.default_rng(SEED)
-    sides = {side: result.of(side) for side in SIDES}
-    n = min(map(len, sides.values()))
-    drawn = rng.integers(0, n, size=(DRAWS, n))
-    times = (drawn[:, :, None] == np.arange(n)).sum(axis=1) if n >= FEWEST_ROUNDS else None
+    rows: list[Row] = []
+    figures: dict[Kind, dict[Side, Figures]] = {}
+    for kind in result.kinds:
+        sides = {side: result.of(side, kind) for side in SIDES}
+        figures[kind] = {side: _figures(rounds) for side, rounds in sides.items() if rounds}
+        rows += _rows(kind, sides)
+    return Summary(tuple(rows), figures)
+
+
+def _rows(kind: Kind, sides: dict[Side, list[RoundResult]]) -> list[Row]:
+    n = min(len(rounds) for rounds in sides.values() if rounds)
+    times = None
+    if n >= FEWEST_ROUNDS:
+        drawn = np.random.default_rng(SEED).integers(0, n, size=(DRAWS, n))
+        times = (drawn[:, :, None] == np.arange(n)).sum(axis=1)
     rows = []
-    for measure in MEASURES:
+    for measure in MEASURES[kind]:
         both = [_percentiles([getattr(one, measure) for one in sides[side][:n]], times) for side in SIDES]
-        for percent, of_baseline, of_contender in zip(PERCENTILES, *both, strict=True):
-            rows.append(_row(measure, percent, of_baseline, of_contender))
-    return Summary(tuple(rows), {side: _figures(rounds) for side, rounds in sides.items()})
+        for percent, baseline, contender in zip(PERCENTILES, *both, strict=True):
+            rows.append(_row(kind, measure, percent, baseline, contender))
+    return rows
 
 
 Percentile = tuple[float | None, NDArray[np.float64] | None]  # over all rounds, and over every draw of them
 
 
-def _row(measure: str, percent: float, baseline: Percentile, contender: Percentile) -> Row:
+def _row(kind: Kind, measure: str, percent: float, baseline: Percentile, contender: Percentile) -> Row:
     at = (baseline[0], contender[0])
     ratio = at[1] / at[0] if at[0] and at[1] is not None else None
-    spread: list[float | None] = [None] * 6
-    if baseline[1] is not None and contender[1] is not None:
-        of = (contender[1] / baseline[1], baseline[1], contender[1])
-        spread = [float(end) for one in of for end in np.percentile(one, [2.5, 97.5])]
-    return Row(measure, percent, at[0], at[1], ratio, *spread)
+    both = baseline[1] is not None and contender[1] is not None
+    spread = [contender[1] / baseline[1] if both else None, baseline[1], contender[1]]  # type: ignore[operator]
+    ends = [end for one in spread for end in _interval(one)]
+    return Row(kind, measure, percent, at[0], at[1], ratio, *ends)
+
+
+def _interval(drawn: NDArray[np.float64] | None) -> list[float] | list[None]:
+    return [None, None] if drawn is None else np.percentile(drawn, [2.5, 97.5]).tolist()
 
 
 def _percentiles(rounds: Sequence[Counts], times: NDArray[np.int64] | None) -> list[Percentile]:
     """Each percentile; `times` says how often each draw has each round, shape (n_draws, n_rounds)."""
     values, counts = matrix(rounds)
-    if not counts.sum():
+    if not len(rounds) or not counts.sum():
         return [(None, None)] * len(PERCENTILES)
     at = percentiles_ms(values, counts.sum(axis=0, keepdims=True), PERCENTILES)[:, 0].tolist()
     if times is None or not counts.sum(axis=1).all():
@@ -110,20 +135,18 @@ def _percentiles(rounds: Sequence[Counts], times: NDArray[np.int64] | None) -> l
     return list(zip(at, percentiles_ms(values, times @ counts, PERCENTILES), strict=True))
 
 
-def _figures(rounds: Sequence[RoundResult]) -> SideFigures:
+def _figures(rounds: Sequence[RoundResult]) -> Figures:
     n = sum(one.n for one in rounds)
     errors: Counter[str] = Counter()
     server: Counter[str] = Counter()
     for one in rounds:
         errors.update(one.errors)
         for name, value in one.server.items():
-            server[name] = (
-                max(server[name], value or 0) if name == "queue_max" else server[name] + (value or 0)
-            )
+            server[name] = max(server[name], value or 0) if name in GAUGES else server[name] + (value or 0)
     seconds = sum(one.seconds for one in rounds)
     late = merged([one.late for one in rounds]).percentile_ms(99)
     bad = sum(errors.values())
-    return SideFigures(
+    return Figures(
         rounds=len(rounds),
         n=n,
         n_errors=bad,

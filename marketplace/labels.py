@@ -38,7 +38,7 @@ def read_labels(paths: Sequence[Path], problems: list[str]) -> dict[str, float]:
             where = f"{path.name} line {number}"
             try:
                 page = _page(json.loads(line), where, problems)
-            except ValueError as e:  # json.JSONDecodeError is one
+            except (ValueError, RecursionError) as e:  # json.JSONDecodeError is one
                 problems.append(f"{where}: {_reason(e)}")
                 continue
             n_used += 1

@@ -43,6 +43,10 @@ class CategoryWeights(_Factor):
         """The greatest value."""
         return max(self.default, *self.weights.values())
 
+    def highest_served(self, *, f32_weights: bool) -> float:
+        """The greatest value as the server holds it: a weight of a `function_score` is float32."""
+        return _f32(self.highest) if f32_weights else self.highest
+
     def values(self, columns: Columns, *, f32_weights: bool) -> F64:
         """The factor of each document, shape (n_docs,)."""
         column = columns[self.field]
@@ -77,6 +81,10 @@ class NumericFactor(_Factor):
     @property
     def highest(self) -> float:
         """The greatest value."""
+        return self.max
+
+    def highest_served(self, *, f32_weights: bool) -> float:
+        """The greatest value as the server holds it: the clamp is in a script, so it is double everywhere."""
         return self.max
 
     def values(self, columns: Columns, *, f32_weights: bool) -> F64:
@@ -128,6 +136,10 @@ class Rule(_Factor):
     def highest(self) -> float:
         """The greatest value."""
         return max(1.0, self.weight)
+
+    def highest_served(self, *, f32_weights: bool) -> float:
+        """The greatest value as the server holds it: a weight of a `function_score` is float32."""
+        return _f32(self.highest) if f32_weights else self.highest
 
     def values(self, columns: Columns, *, f32_weights: bool) -> F64:
         """The factor of each document, shape (n_docs,): the weight, or 1 where the rule does not apply."""

@@ -14,6 +14,9 @@ CREATED_AT: Final = "created_at"  # date, strict_date_optional_time||epoch_milli
 CREATED_MS: Final = "created_at.ms"  # the same as a long, for scripts; absent where a date was sent as text
 UPDATED_AT: Final = "updated_at"
 INGESTED_AT: Final = "ingested_at"  # stamped by the ingest pipeline
+PARTIALS: Final = (
+    "partials"  # {whole, at, waiting}: versions of fields that changed by themselves; not indexed
+)
 IMAGE_URL: Final = "image_url"
 IMAGE_HASH: Final = "image_hash"  # of the encoded photo; the same photo is the same under any address
 IMAGE_SCORE: Final = "image_score"  # float in [0, 1]; absent where unscored

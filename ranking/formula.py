@@ -122,9 +122,7 @@ def bound(profile: Profile, rel_floor: F32) -> F32:
     """
     ones = np.ones(len(rel_floor))
     nested = profile.execution == "function_score"
-    highest = tuple(
-        ones * (float(np.float32(factor.highest)) if nested else factor.highest) for factor in profile.factors
-    )
+    highest = tuple(ones * factor.highest_served(f32_weights=nested) for factor in profile.factors)
     return combine(profile, rel_floor.astype(np.float64), ones * profile.image.highest, ones, highest)[1]
 
 

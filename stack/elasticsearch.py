@@ -159,6 +159,10 @@ class Elasticsearch:
         root = get_json(address, login)
         return str(root.get("version", {}).get("number", "unknown"))
 
+    def defect(self, ports: Mapping[str, int]) -> str | None:
+        """None is known."""
+        return None
+
 
 def _configure(config: Path, launch: Launch, data: Path, *, secure: bool) -> None:
     """Write elasticsearch.yml, jvm.options and log4j2.properties."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ranking.refusal import without_login
 
-State = Literal["ready", "not answering", "stopped"]
+State = Literal["ready", "not answering", "broken", "stopped"]  # broken: `up` starts it again
 
 ENGINES = ("elasticsearch", "triton", "kafka")
 

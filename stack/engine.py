@@ -61,3 +61,10 @@ class Engine(Protocol):
         Raises:
             NotReady: it does not answer, or says that it is not ready.
         """
+
+    def defect(self, ports: Mapping[str, int]) -> str | None:
+        """Why a local one that answers has to be started again; None where it need not.
+
+        Raises:
+            NotReady: it does not answer.
+        """

@@ -115,6 +115,10 @@ class Kafka:
                 return VERSION if ports else "unknown"
         raise NotReady("; ".join(problems))
 
+    def defect(self, ports: Mapping[str, int]) -> str | None:
+        """None is known."""
+        return None
+
 
 def cluster_id() -> str:
     """A random id as Kafka writes them: 16 bytes, base64url, never with a "-" first.

@@ -222,6 +222,8 @@ def _look(name: str, state: Path, record: Record) -> Endpoint:
         engine.probe(entry.address, entry.ports)
     except NotReady:
         return replace(local.endpoint_of(name, entry, started=False), state="not answering")
+    if local.defect_of(engine, entry):
+        return replace(local.endpoint_of(name, entry, started=False), state="broken")
     return local.endpoint_of(name, entry, started=False)
 
 

@@ -6,6 +6,7 @@ goes on as if nothing had been.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -49,6 +50,9 @@ def ensure(
 ) -> Endpoint:
     """Find the engine running, or start it."""
     entry = record.get(engine.name)
+    if entry and (reason := defect_of(engine, entry)):
+        note(f"{engine.title}: {reason}; it is started again")
+        stop(engine.name, entry, state)
     if entry and (entry.docker or entry.process.alive):
         _refuse_other(engine, entry, options)
         try:
@@ -148,6 +152,15 @@ def _choose_ports(engine: Engine, entry: Entry | None, asked: int | None) -> dic
                 chosen[role] = ports.choose(preferred, taken={*_promised, *chosen.values()})
         _promised.update(chosen.values())
     return chosen
+
+
+def defect_of(engine: Engine, entry: Entry) -> str | None:
+    """Why an engine that runs here has to be started again; None where it need not, or does not answer."""
+    if entry.docker or not entry.process.alive:
+        return None
+    with contextlib.suppress(NotReady):
+        return engine.defect(entry.ports)
+    return None
 
 
 def wait_ready(engine: Engine, entry: Entry, cancel: threading.Event) -> str:

@@ -119,6 +119,16 @@ def marked(marker: str) -> list[int]:
     return found
 
 
+def count(*words: str) -> int:
+    """How many processes run whose command line holds all of these."""
+    found = 0
+    for entry in PROC.glob("[0-9]*") if PROC.is_dir() else ():
+        with contextlib.suppress(OSError):  # a zombie has no command line
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found += all(word in line for word in words)
+    return found
+
+
 def stop(processes: Iterable[Process], *, patience_s: float) -> None:
     """Ask each process to end (SIGTERM); after `patience_s`, make it (SIGKILL)."""
     waiting = [p for p in processes if p.alive]

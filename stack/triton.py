@@ -27,10 +27,11 @@ from typing import ClassVar
 from ranking.errors import StackError
 from stack.engine import Launch, NotReady
 from stack.fetch import cached
-from stack.process import Process, spawn
+from stack.process import Process, count, spawn
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SHARED_MEMORY = Path("/dev/shm")
+STUB = "triton_python_backend_stub"  # runs one instance of a model of the Python backend
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,41 @@ class Triton:
         if ports is None:
             versions = [_probe_grpc(server.strip()) for server in address.split(",")]  # each must be ready
             return versions[0]
-        base = f"http://127.0.0.1:{ports['http']}/v2"
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            opener.open(f"{base}/health/ready", timeout=5).close()
-            with opener.open(base, timeout=5) as response:
-                return str(json.load(response)["version"])
-        except urllib.error.HTTPError as e:
-            raise NotReady(f"HTTP {e.code} {e.reason}") from e
-        except (OSError, ValueError, KeyError) as e:
-            raise NotReady(str(e)) from e
+        _ask(ports, "/health/ready")
+        return str(json.loads(_ask(ports, ""))["version"])
+
+    def defect(self, ports: Mapping[str, int]) -> str | None:
+        """A model of the Python backend with fewer processes than instances.
+
+        Triton 2.51 does not start a model process that died again, and says "ready" of the server and of the
+        model all the same; each request that meets it fails.
+        """
+        for row in json.loads(_ask(ports, "/repository/index", b'{"ready": true}')):
+            name, state = row["name"], row.get("state")
+            if state != "READY":
+                continue
+            config = json.loads(_ask(ports, f"/models/{name}/config"))
+            if config.get("backend") == "python":
+                wanted = sum(group["count"] for group in config["instance_group"])
+                if count(STUB, f"{self.model_repository / name}/") < wanted:
+                    return f"a process of model {name!r} died"
+        return None
+
+
+def _ask(ports: Mapping[str, int], path: str, body: bytes | None = None) -> bytes:
+    """What the server answers over HTTP.
+
+    Raises:
+        NotReady: nothing, or an error.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://127.0.0.1:{ports['http']}/v2{path}", data=body, timeout=5) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError as e:
+        raise NotReady(f"HTTP {e.code} {e.reason}") from e
+    except (OSError, ValueError) as e:
+        raise NotReady(str(e)) from e
 
 
 def _probe_grpc(address: str) -> str:
@@ -178,14 +204,13 @@ def _wheel() -> Path:
 def _backends(site: Path) -> Path:
     """The backend folder: the wheel's Python backend with the stub of this Python beside it."""
     server = site / "pytriton" / "tritonserver"
-    stub = "triton_python_backend_stub"
 
     def build(folder: Path) -> None:
         shutil.copytree(
             server / "backends" / "python", folder / "python", ignore=shutil.ignore_patterns("__pycache__")
         )
-        shutil.copy2(server / "python_backend_stubs" / PYTHON / stub, folder / "python" / stub)
-        (folder / "python" / stub).chmod(0o755)
+        shutil.copy2(server / "python_backend_stubs" / PYTHON / STUB, folder / "python" / STUB)
+        (folder / "python" / STUB).chmod(0o755)
 
     version = metadata.version("nvidia-pytriton")
     return cached(
@@ -193,5 +218,5 @@ def _backends(site: Path) -> Path:
         f"triton-backends-pytriton-{version}-py{PYTHON}",
         build,
         need_bytes=50e6,
-        needs_all=(f"python/{stub}", "python/libtriton_python.so"),
+        needs_all=(f"python/{STUB}", "python/libtriton_python.so"),
     )

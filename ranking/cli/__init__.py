@@ -32,6 +32,7 @@ def full_app() -> typer.Typer:
         backfill,
         boost,
         demo,
+        doctor,
         index,
         ingest,
         loadtest,
@@ -39,8 +40,10 @@ def full_app() -> typer.Typer:
         plan,
         plugin,
         replay,
+        rollout,
         scorer,
         search,
+        serve,
         similar,
         stack,
         templates,
@@ -48,27 +51,50 @@ def full_app() -> typer.Typer:
     )
 
     app.command("demo")(demo.demo)
+    app.command("doctor")(doctor.doctor)
     app.command("apply-boost")(apply_boost.apply_boost)
     app.command("search")(search.search)
+    app.command("serve")(serve.serve)
     app.command("similar")(similar.similar)
     boost.app.command("plan-execution")(plan.plan_execution)
     ingest.app.command("backfill")(backfill.backfill)
     ingest.app.add_typer(upgrade.app, name="upgrade")
-    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab, loadtest, monitor):
+    for noun in (
+        stack,
+        templates,
+        index,
+        boost,
+        plugin,
+        scorer,
+        ingest,
+        replay,
+        ab,
+        rollout,
+        loadtest,
+        monitor,
+    ):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 
 
 def main() -> None:
-    """Entry point of `rank-cli`: exit 0 done, 1 error, 2 `--check` found something."""
+    """Entry point of `rank-cli`: exit 0 done, 1 error, 2 `--check` found something.
+
+    What is printed of an error, tracebacks included, holds no secret that the process was given.
+    """
     try:
         full_app()()
-    except RankError as e:
-        if os.environ.get("RANK_DEBUG"):
-            raise
-        from ranking.cli._errors import explain_error
+    except Exception as e:
+        from traceback import format_exception
 
-        print(explain_error(e), file=sys.stderr)
+        from ranking.cli._errors import explain_error
+        from ranking.secret import hide
+
+        plain = isinstance(e, RankError) and not os.environ.get("RANK_DEBUG")
+        text = (
+            explain_error(e) if plain and isinstance(e, RankError) else "".join(format_exception(e)).rstrip()
+        )
+        print(hide(text), file=sys.stderr)
         raise SystemExit(1) from None
 
 

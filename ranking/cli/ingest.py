@@ -15,12 +15,12 @@ import typer
 from ranking.cli import _output as out
 from ranking.cli._options import IndexOption, PhotosRoot, index_name
 from ranking.cli._output import Format, FormatOption
+from ranking.cli.dlq import Topic, dlq_app
 
 if TYPE_CHECKING:
     from scorer.ingest import IngestSummary
 
 app = typer.Typer(no_args_is_help=True, help="Item messages on Kafka become scored documents in the index.")
-dlq_app = typer.Typer(no_args_is_help=True, help="Messages that could not be used, and why.")
 app.add_typer(dlq_app, name="dlq")
 
 
@@ -36,18 +36,6 @@ class LogFormat(StrEnum):
 
     text = "text"
     json = "json"
-
-
-class DeadLetterStage(StrEnum):
-    """Where a message could not be used."""
-
-    parse = "parse"
-    photo = "photo"
-    score = "score"
-    write = "write"
-
-
-Topic = Annotated[str, typer.Option(help="Kafka topic of the item messages.")]
 
 
 @app.command("stream")
@@ -147,8 +135,6 @@ def ingest_stream(
     from scorer.ingest.run import quiet_retries
     from scorer.serving import BACKFILL, ONLINE
 
-    if source is not None and until_empty:
-        raise typer.BadParameter("only Kafka says where a topic ends; use --stop-after-idle-s with --from")
     log = Log(log_format.value, out.note)
     health = Health()
     observers: list[Observer] = [log]
@@ -214,8 +200,8 @@ def ingest_stream(
         words = f"{summary.awaiting_score} items went on unscored; `rank-cli ingest backfill` scores them"
         log.say("awaiting_score", words, n=summary.awaiting_score)
     if summary.dead_letters:
-        where = f"`rank-cli ingest dlq list --topic {topic}`" if source is None else f"{topic}.dlq there"
-        words = f"{summary.dead_letters} dead letters; see {where}"
+        where = "" if source is None else " --from URL"
+        words = f"{summary.dead_letters} dead letters; see `rank-cli ingest dlq list --topic {topic}{where}`"
         log.say("dead_letters", words, n=summary.dead_letters)
     if summary.interrupted:
         _leave_now()
@@ -241,121 +227,34 @@ def ingest_publish(
         str | None,
         typer.Option("--to", metavar="URL", help="redis://, nats:// or amqp://. Default: Kafka."),
     ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Each line names only what changed, besides item_id and updated_at."),
+    ] = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Put the item messages of a file on the topic; returns once the brokers have them.
 
     A message has item_id, title, created_at, updated_at, and may have description, category, price, status
-    (on_sale, sold, deleted), image_url and ai_generated {probability, source}.
+    (on_sale, sold, deleted), image_url and ai_generated {probability, source}. With "partial": true it names
+    only the fields that changed, and a null takes a field away.
 
     Example: rank-cli ingest publish items.jsonl
     """
     from ranking.kafka import bootstrap_of
     from scorer.ingest import publish, read_jsonl
 
-    total = sum(1 for _ in read_jsonl(file))  # a wrong line is found before anything is sent
+    total = sum(1 for _ in read_jsonl(file, partial=partial))  # a wrong line is found before it sends
     with out.progress("published", total) as advance:
         if to is None:
-            n = publish(read_jsonl(file), bootstrap_of(), topic=topic, on_progress=advance)
+            messages = read_jsonl(file, partial=partial)
+            n = publish(messages, bootstrap_of(), topic=topic, on_progress=advance)
         else:
             from scorer.ingest.brokers import publish_to
 
-            n = publish_to(to, read_jsonl(file), topic=topic, on_progress=advance)
+            n = publish_to(to, read_jsonl(file, partial=partial), topic=topic, on_progress=advance)
     row = {"topic": topic, "n_published": n}
     if format is Format.json:
         out.as_json(row)
     else:
         out.table([row])
-
-
-@dlq_app.command("list")
-def dlq_list(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest.")] = 20,
-    topic: Topic = "items",
-    format: FormatOption = Format.table,
-) -> None:
-    """Show the newest messages that could not be used, with the reason; oldest first.
-
-    Example: rank-cli ingest dlq list --limit 5 --format json
-    """
-    from ranking.kafka import bootstrap_of
-    from scorer.ingest import dead_letter_topic, read_dead_letters
-
-    name = dead_letter_topic(topic)
-    letters, total = read_dead_letters(bootstrap_of(), name, limit=limit)
-    if format is Format.json:
-        out.as_json({"topic": name, "n_total": total, "dead_letters": letters})
-        return
-    columns = ("at", "stage", "item_id", "reason", "partition", "offset", "dlq_partition", "dlq_offset")
-    out.table([{column: letter.get(column) for column in columns} for letter in letters])
-    out.note(f"{len(letters)} of {total} dead letters in {name}")
-
-
-@dlq_app.command("replay")
-def dlq_replay(
-    stage: Annotated[DeadLetterStage | None, typer.Option(help="Only letters of this stage.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only letters whose reason has this in it.")] = None,
-    item: Annotated[str | None, typer.Option(help="Only letters of this item.")] = None,
-    max_replays: Annotated[
-        int | None, typer.Option(min=1, help="Leave letters alone that were put back so often already.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and put nothing back.")] = False,
-    topic: Topic = "items",
-    format: FormatOption = Format.table,
-) -> None:
-    """Put the original messages of dead letters back on their topic, for `ingest stream` to try again.
-
-    Reads what is there when it starts, so a message that fails again comes back as one new letter. The
-    letters stay: `rank-cli ingest dlq drop` takes them away. An item that has changed since is not set back.
-
-    Example: rank-cli ingest dlq replay --stage photo --reason timed --dry-run
-    """
-    from ranking.kafka import bootstrap_of
-    from scorer.ingest import dead_letter_topic
-    from scorer.ingest.dlq import Filter, replay
-
-    name = dead_letter_topic(topic)
-    only = Filter(stage=stage and stage.value, item_id=item, reason=reason, max_replays=max_replays)
-    with out.progress("dead letters") as advance:
-        done = replay(
-            bootstrap_of(), name, only=only, dry_run=dry_run, limit=limit, on_letter=lambda _: advance(1)
-        )
-    row = {"topic": name, **done.to_dict(), "dry_run": dry_run}
-    if format is Format.json:
-        out.as_json(row)
-    else:
-        out.table([row])
-    if done.unusable:
-        out.note(f"{done.unusable} hold no message that could be put back")
-    if dry_run and done.matched:
-        out.note("nothing was put back; leave out --dry-run for that")
-
-
-@dlq_app.command("drop")
-def dlq_drop(
-    through: Annotated[
-        int | None, typer.Option(min=0, help="The last `dlq_offset` to delete. Default: all that are there.")
-    ] = None,
-    partition: Annotated[int, typer.Option(min=0, help="Partition of --through.")] = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say how many.")] = False,
-    topic: Topic = "items",
-    format: FormatOption = Format.table,
-) -> None:
-    """Delete dead letters for good, all or up to an offset of `dlq list`. Kafka deletes from the oldest on.
-
-    Example: rank-cli ingest dlq drop --through 41 --yes
-    """
-    from ranking.kafka import bootstrap_of
-    from scorer.ingest import dead_letter_topic
-    from scorer.ingest.dlq import drop
-
-    name = dead_letter_topic(topic)
-    n = drop(bootstrap_of(), name, through=None if through is None else {partition: through}, dry_run=not yes)
-    row = {"topic": name, "n_dropped" if yes else "n_to_drop": n}
-    if format is Format.json:
-        out.as_json(row)
-    else:
-        out.table([row])
-    if not yes and n:
-        out.note("nothing was deleted; say --yes for that, it cannot be undone")

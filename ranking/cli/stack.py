@@ -104,7 +104,7 @@ def stack_down(
 
 @app.command("status")
 def stack_status(engines: Engines = None, format: FormatOption = Format.table) -> None:
-    """Show each engine: ready, not answering or stopped. Starts nothing.
+    """Show each engine: ready, not answering, broken (`up` starts it again) or stopped. Starts nothing.
 
     Example: rank-cli stack status --format json
     """

@@ -5,6 +5,7 @@
     {"item_id": "a", "at": 1795165200000, "op": "sold"}                   status becomes sold
     {"item_id": "a", "at": 1795165200000, "op": "delete"}                 the document is gone
     {"item_id": "a", "updated_at": ..., "title": ..., ...}                an item message: replaces the item
+    {"item_id": "a", "updated_at": ..., "partial": true, "price": 900}    a partial one: what it names changes
 
 An item message leaves the image score alone, unless it brings another photo. Where it carries a score with
 its own `image_scored_at`, as documents of the index do, the score holds from then on.
@@ -29,6 +30,7 @@ DATES: Final = (fields.CREATED_AT, fields.UPDATED_AT, fields.IMAGE_SCORED_AT, fi
 _OPS: Final = ("update", "create", "sold", "delete")
 _SCORE: Final = (fields.IMAGE_SCORE, fields.IMAGE_SCORE_VERSION, fields.IMAGE_SCORED_AT)
 _OWN: Final = {AT, "op", "fields", fields.ITEM_ID}
+_OF_THE_INGEST: Final = ("partial", fields.PARTIALS)  # said of the message, not of the item
 _UNIT: Final = (fields.IMAGE_SCORE, fields.AI_PROBABILITY)
 
 
@@ -84,8 +86,11 @@ def _of_change_log(data: Mapping[str, Any]) -> Change:
 
 def _of_message(data: Mapping[str, Any]) -> list[Change]:
     message = parse_message(data)
-    values = _values({**data, **message.to_document()})
+    said = {name: value for name, value in data.items() if name not in _OF_THE_INGEST}
+    values = _values({**said, **message.to_document()})
     values.pop(fields.ITEM_ID, None)
+    if message.is_partial:
+        return [Change(message.item_id, message.updated_at, "patch", values)]
     for name in ItemMessage.model_fields.keys() & values.keys():
         if values[name] is None:
             del values[name]

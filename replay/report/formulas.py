@@ -84,14 +84,14 @@ def _factor(factor: Factor, *, nested: bool) -> dict[str, Any]:
                 "field": factor.field,
                 "weights": {name: _cast(weight, nested) for name, weight in factor.weights.items()},
                 "default": _cast(factor.default, nested),
-                "highest": _cast(factor.highest, nested),
+                "highest": factor.highest_served(f32_weights=nested),
             }
         case NumericFactor():
-            return {**factor.model_dump(mode="json"), "highest": _cast(factor.highest, nested)}
+            return {**factor.model_dump(mode="json"), "highest": factor.highest_served(f32_weights=nested)}
         case _:
             data = factor.model_dump(mode="json")
             return {
                 **data,
                 "weight": _cast(factor.weight, nested),
-                "highest": _cast(factor.highest, nested),
+                "highest": factor.highest_served(f32_weights=nested),
             }

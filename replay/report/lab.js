@@ -14,40 +14,11 @@ function perPlatform(read, show) {
   return found.map(([platform, value]) => `${platform} ${show(value)}`).join(" · ");
 }
 
-function slider(label, range, value, show, onmove) {
-  const input = h("input", { type: "range", ...range, "aria-label": label });
-  input.value = value; // after min, max and step, so that it is not clamped to the defaults
-  const output = h("output", {}, show());
-  input.setAttribute("aria-valuetext", output.textContent);
-  input.addEventListener("input", () => {
-    onmove(Number(input.value));
-    labMoved();
-    output.textContent = show();
-    input.setAttribute("aria-valuetext", output.textContent);
-    paint(input);
-  });
-  paint(input);
-  return h("label", { class: "slider" }, h("span", {}, label), input, output);
-}
-
-/** The filled part of a slider's track. */
-function paint(input) {
-  const share = (input.value - input.min) / (input.max - input.min || 1);
-  input.style.setProperty("--filled", `${share * 100}%`);
-}
-
-function modeButtons(modes) {
-  const names = { none: "no boost", additive: "additive", multiplicative: "multiplicative" };
-  return h("div", { class: "segments", role: "group", "aria-label": "Image boost" },
-    Object.entries(names).map(([mode, name]) => h("button", {
-      type: "button", "aria-pressed": String(modes.length === 1 && modes[0] === mode),
-      onclick: () => {
-        state.lab = { ...state.lab, mode, weight: null };
-        renderLab();
-        labMoved();
-        byId("lab").querySelector("[aria-pressed=true]").focus();
-      },
-    }, name)));
+function chooseMode(mode) {
+  state.lab = { ...state.lab, mode, weight: null };
+  renderLab();
+  labMoved();
+  byId("lab").querySelector("[aria-pressed=true]").focus();
 }
 
 function renderLab() {
@@ -59,16 +30,16 @@ function renderLab() {
   const top = share ? 1 : Math.max(10, 2 * Math.max(...weights));
   const weight = slider("image weight", { min: 0, max: top, step: share ? 0.05 : 0.1, disabled: !boosted }, weights[0],
     () => (boosted ? perPlatform((formula) => formula.weight, (value) => String(Number(value.toFixed(2)))) : "off"),
-    (value) => { state.lab.weight = value; });
+    (value) => moveLab({ weight: value }));
   const scale = slider("freshness scale", { min: 1, max: 90, step: 1, disabled: scales[0] === null },
     (scales[0] || DAY_MS) / DAY_MS,
     () => perPlatform((formula) => (formula.freshness ? formula.freshness.scale_ms : null),
       (value) => (value === null ? "no freshness" : dayText(value))),
-    (value) => { state.lab.scale = value * DAY_MS; });
+    (value) => moveLab({ scale: value * DAY_MS }));
   const shift = slider("clock", { min: SHIFT_DAYS[0], max: SHIFT_DAYS[1], step: 1 }, labShift() / DAY_MS,
-    () => shiftText(labShift()), (value) => { state.lab.shift = value * DAY_MS; });
+    () => shiftText(labShift()), (value) => moveLab({ shift: value * DAY_MS }));
   const reset = h("button", { type: "button", id: "reset", onclick: resetLab }, "reset");
-  byId("lab").replaceChildren(modeButtons(modes), weight, scale, shift,
+  byId("lab").replaceChildren(modeButtons(modes, chooseMode), weight, scale, shift,
     h("div", { class: "totals", id: "totals", role: "status" }), reset);
 }
 
@@ -106,6 +77,11 @@ let frame = 0;
 function labMoved() {
   cancelAnimationFrame(frame);
   frame = requestAnimationFrame(refresh);
+}
+
+function moveLab(change) {
+  Object.assign(state.lab, change);
+  labMoved();
 }
 
 function refresh() {

@@ -12,12 +12,6 @@ function renderProfiles() {
     .map(([key, one]) => h("span", {}, key, " ", h("b", {}, words(one)))));
 }
 
-function toggleTheme() {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-}
-
 /** The figures and every listed search as plain JSON, without photos and candidates. */
 function plainData() {
   const number = (value) => (absent(value) ? null : value);

@@ -27,6 +27,8 @@ _SCRIPTS = (  # one script, in this order
     "columns.js",
     "model.js",
     "tip.js",
+    "controls.js",
+    "parts.js",
     "head.js",
     "figures.js",
     "distributions.js",

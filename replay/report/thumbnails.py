@@ -1,4 +1,4 @@
-"""Photos as small WebP data URIs: square, turned as the camera meant, without metadata."""
+"""Photos as small WebP: square, turned as the camera meant, without metadata."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ QUALITY = 60  # WebP's scale: two thirds of the bytes of JPEG 65, and no worse t
 _METHOD = 3  # of WebP's 0 (fast) to 6 (small)
 
 
-def thumbnail(path: Path) -> str | None:
-    """One photo as a data URI of about 3 kB; None where the file is no readable image."""
+def small_photo(path: Path) -> bytes | None:
+    """One photo as WebP of about 3 kB; None where the file is no readable image."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -28,7 +28,13 @@ def thumbnail(path: Path) -> str | None:
         return None
     buffer = io.BytesIO()
     square.save(buffer, "WEBP", quality=QUALITY, method=_METHOD)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
+
+
+def thumbnail(path: Path) -> str | None:
+    """`small_photo` as a data URI."""
+    webp = small_photo(path)
+    return None if webp is None else "data:image/webp;base64," + base64.b64encode(webp).decode("ascii")
 
 
 def thumbnails(paths: Iterable[Path]) -> tuple[list[str], dict[Path, int]]:

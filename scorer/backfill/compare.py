@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from ranking import fields
 from ranking.errors import InputError
-from ranking.es import check_complete, server_errors
+from ranking.paging import pages
 from ranking.score_fields import LIVE, NEXT, PREVIOUS, ScoreFields
 from scorer.backfill.read import count_items
 from scorer.backfill.scope import MOST_SLICES, Slice
@@ -26,7 +26,6 @@ from scorer.calibration import Drift, drift, fit_score_map
 
 Array = NDArray[np.float64]
 _PAGE: Final = 5_000
-_KEEP_ALIVE: Final = "2m"
 ALL: Final = "all"
 LEAST: Final = 30  # items of a category that get a row
 
@@ -126,38 +125,23 @@ def _rows(
 ) -> Iterator[tuple[str, float, float, str]]:
     """(old version, old score, new score, category) of the first of `parts` slices."""
     old, new = models
-    part = Slice(0, parts).to_dict()
-    with server_errors(f"reading {index}"):
-        pit = es.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)["id"]
-    after = None
     wanted = [{"field": name} for name in (old.version, old.score, new.score, fields.CATEGORY)]
-    try:
-        while True:
-            with server_errors(f"reading {index}"):
-                answer = es.search(
-                    pit={"id": pit, "keep_alive": _KEEP_ALIVE},
-                    slice=part,
-                    query=query,
-                    size=_PAGE,
-                    sort=[{"_shard_doc": "asc"}],
-                    search_after=after,
-                    source=False,
-                    docvalue_fields=wanted,
-                    stored_fields="_none_",
-                    track_total_hits=False,
-                )
-            check_complete(answer.body)
-            hits = answer["hits"]["hits"]
-            if not hits:
-                return
-            after = hits[-1]["sort"]
-            for hit in hits:
-                held = hit["fields"]
-                if old.score in held and new.score in held:
-                    category = held.get(fields.CATEGORY, [""])[0]
-                    yield held[old.version][0], held[old.score][0], held[new.score][0], category
-    finally:
-        es.options(ignore_status=404).close_point_in_time(id=pit)
+    found = pages(
+        es,
+        index,
+        query,
+        size=_PAGE,
+        slice=Slice(0, parts).to_dict(),
+        source=False,
+        docvalue_fields=wanted,
+        stored_fields="_none_",
+    )
+    for hits in found:
+        for hit in hits:
+            held = hit["fields"]
+            if old.score in held and new.score in held:
+                category = held.get(fields.CATEGORY, [""])[0]
+                yield held[old.version][0], held[old.score][0], held[new.score][0], category
 
 
 def compare_pairs(pairs: Pairs) -> list[Compared]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from elasticsearch import ApiError, Elasticsearch, SSLError, TransportError
+from elasticsearch import ApiError, Elasticsearch, NotFoundError, SSLError, TransportError
 from pydantic import ValidationError
 
 from ranking import fields
 from ranking.errors import InputError, ServerError
-from ranking.es import check_complete, server_errors
+from ranking.es import server_errors
 from ranking.item_message import AiGenerated
+from ranking.paging import pages
 from ranking.score_fields import LIVE, NEXT
 from scorer.backfill.scope import Scope, Slice
 from scorer.bulk import PASSING_STATUS
@@ -120,54 +121,36 @@ def read_slice(
 def _read_once(
     es: Elasticsearch, scope: Scope, part: Slice, page: int, stopped: Callable[[], bool]
 ) -> Iterator[list[Item]]:
-    with _passing(scope.index):
-        pit = es.open_point_in_time(index=scope.index, keep_alive=_KEEP_ALIVE)["id"]
-    after: list[Any] | None = None
-    try:
-        while not stopped():
-            with _passing(scope.index, lost=404):
-                answer = es.search(
-                    pit={"id": pit, "keep_alive": _KEEP_ALIVE},
-                    slice=part.to_dict(),
-                    query=scope.query(),
-                    size=page,
-                    sort=[{"_shard_doc": "asc"}],
-                    search_after=after,
-                    source_includes=[fields.IMAGE_URL, LIVE.version, fields.AI_GENERATED],
-                    track_total_hits=False,
-                ).body
-            try:
-                check_complete(answer)
-            except ServerError as e:
-                raise _Lost(e) from e
-            pit = answer.get("pit_id", pit)
-            hits = answer["hits"]["hits"]
-            if not hits:
-                return
-            after = hits[-1]["sort"]
+    found = pages(
+        es,
+        scope.index,
+        scope.query(),
+        size=page,
+        keep_alive=_KEEP_ALIVE,
+        slice=part.to_dict(),
+        source_includes=[fields.IMAGE_URL, LIVE.version, fields.AI_GENERATED],
+    )
+    with closing(found), _passing():
+        while not stopped() and (hits := next(found, None)) is not None:
             yield [item_of(hit) for hit in hits]
-    finally:
-        with suppress(ApiError, TransportError):
-            es.close_point_in_time(id=pit)
 
 
 @contextmanager
-def _passing(index: str, *, lost: int | None = None) -> Iterator[None]:
-    """What may pass becomes `_Lost`, anything else the server's own sentence.
-
-    Args:
-        index: for the sentence.
-        lost: a status that means that the point in time is gone.
-    """
+def _passing() -> Iterator[None]:
+    """What may pass becomes `_Lost`: no connection, no room, no answer of some shard, no point in time."""
     try:
-        with server_errors(f"reading {index}"):
-            yield
+        yield
     except ServerError as e:
         cause = e.__cause__
         gone = isinstance(cause, TransportError) and not isinstance(cause, ApiError | SSLError)
-        if gone or (isinstance(cause, ApiError) and cause.status_code in (*PASSING_STATUS, lost)):
+        if cause is None or gone or (isinstance(cause, ApiError) and _passes(cause)):
             raise _Lost(e) from cause
         raise
+
+
+def _passes(error: ApiError) -> bool:
+    lost = isinstance(error, NotFoundError) and "index_not_found" not in str(error.error)
+    return lost or error.status_code in PASSING_STATUS
 
 
 def item_of(hit: Mapping[str, Any]) -> Item:

@@ -11,28 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ranking import fields
 from ranking.errors import InputError, ServerError
 from ranking.item_message import AiGenerated, ItemMessage, iso_ms, parse_message
+from scorer.ingest.newest import newest
 from scorer.ingest.observe import Observer
 from scorer.ingest.photo_memory import KnownScore, PhotoMemory
 from scorer.ingest.photos import KnownPhoto, Photo, PhotoError, Pixels
 from scorer.ingest.records import DeadLetter, Record, Stage
 from scorer.provenance import more_suspicious
 from scorer.serving.client import BadScoresError, Scored
-
-ITEM_FIELDS: Final = (  # that a message may leave out: a newer message without one empties it
-    fields.TITLE,
-    fields.DESCRIPTION,
-    fields.CATEGORY,
-    fields.PRICE,
-    fields.CREATED_AT,
-    fields.IMAGE_URL,
-)
 
 
 class Scorer(Protocol):
@@ -58,18 +50,24 @@ class KnowingLoader(Loader, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document to write, and the record it came from."""
+    """One document to write, whole or in part, and the record it came from."""
 
     item_id: str
     version: int  # updated_at, epoch ms
     source: dict[str, Any]
     record: Record
     emptied: frozenset[str] = frozenset()  # fields of the item that it no longer has
+    is_partial: bool = False  # holds only what changed
 
     @property
     def merged(self) -> dict[str, Any]:
         """What is merged into the item where the index has it already: `source`, and nulls for what went."""
         return {**dict.fromkeys(self.emptied), **self.source}
+
+    @property
+    def has_photo(self) -> bool:
+        """Whether it says anything of the item's photo."""
+        return not self.is_partial or fields.IMAGE_URL in self.merged
 
     @property
     def is_scored(self) -> bool:
@@ -79,7 +77,7 @@ class Document:
     @property
     def is_deleted(self) -> bool:
         """Whether it marks its item as deleted."""
-        return bool(self.source[fields.STATUS] == fields.DELETED)
+        return bool(self.source.get(fields.STATUS) == fields.DELETED)
 
 
 @dataclass(slots=True)
@@ -135,30 +133,25 @@ class Analyzer:
         self._observer = observer or Observer()
 
     def analyze(self, records: Sequence[Record]) -> Analysis:
-        """Documents of `records`, one for each item (its newest), and dead letters.
+        """Documents of `records` and dead letters.
+
+        Of one item, its newest whole message and what changed by itself since then, in order of their age.
 
         Raises:
             ServerError: the scorer failed, and `index_unscored` is not chosen.
         """
         result = Analysis()
-        newest: dict[str, tuple[ItemMessage, Record]] = {}
-        for record in records:
-            message = self._parse(record, result)
-            if message is None:
-                continue
-            known = newest.get(message.item_id)
-            result.superseded += known is not None
-            if known is None or message.updated_at >= known[0].updated_at:
-                newest[message.item_id] = (message, record)
         shown: list[tuple[Document, ItemMessage]] = []
-        for message, record in newest.values():
+        parsed = [(m, record) for record in records if (m := self._parse(record, result)) is not None]
+        news, result.superseded = newest(parsed)
+        for message, record in news:
             document = _document(message, record)
             result.documents.append(document)
-            if message.is_deleted:
+            if message.is_deleted or not document.has_photo:
                 continue
             if message.image_url:
                 shown.append((document, message))
-            else:
+            elif not message.is_partial:
                 self._set_aside(result, record, "photo", "the item has no photo", document.item_id)
         for batch in self._loaded(self._begin(shown, result), result):
             self._score(batch, result)
@@ -289,8 +282,8 @@ class Analyzer:
 
 def _document(message: ItemMessage, record: Record) -> Document:
     source = message.to_document()
-    emptied = frozenset(ITEM_FIELDS) - source.keys()
-    return Document(message.item_id, message.updated_at, source, record, emptied)
+    emptied = message.speaks_of - source.keys()
+    return Document(message.item_id, message.updated_at, source, record, emptied, message.is_partial)
 
 
 def _flag(document: Document, ai: AiGenerated | None) -> None:

@@ -189,6 +189,7 @@ def run_broker(
     feeder: Feeder,
     batch: int = 64,
     in_flight: int = 2,
+    until_empty: bool = False,
     stop_after_idle_s: float | None = None,
     stop: threading.Event | None = None,
     stop_deadline_s: float | None = None,
@@ -196,7 +197,7 @@ def run_broker(
     observer: Observer | None = None,
     health: Health | None = None,
 ) -> IngestSummary:
-    """Consume item messages from Redis, NATS or RabbitMQ until stopped or idle; `run_stream` says the rest.
+    """Consume item messages from Redis, NATS or RabbitMQ until stopped, empty or idle; as `run_stream`.
 
     Raises:
         InputError: a Redis key that is no stream.
@@ -217,12 +218,17 @@ def run_broker(
         try:
             await at.listen(loop.take)
             loop.last_busy = time.monotonic()
+            n_empty = 0
             while not stop.is_set() and loop.failed is None and not working.done():
                 health.beat()
                 await asyncio.sleep(_TURN_S)
                 quiet = loop.idle and time.monotonic() - loop.last_busy > (stop_after_idle_s or 0)
                 if stop_after_idle_s is not None and quiet:
                     break
+                if until_empty:  # twice, since a message may be on its way from there to here
+                    n_empty = n_empty + 1 if loop.idle and await _nothing_left(at) and loop.idle else 0
+                    if n_empty == 2:
+                        break
             health.stopping()
             over.set()
             _, late = await asyncio.wait([working], timeout=stop_deadline_s)
@@ -240,6 +246,13 @@ def run_broker(
         return loop.summary
 
     return run_to_end(run)
+
+
+async def _nothing_left(at: Door) -> bool:
+    try:
+        return await at.left() == 0
+    except Exception:  # it is gone for the moment, and will be asked again
+        return False
 
 
 def publish_to(

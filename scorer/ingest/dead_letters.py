@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ranking.errors import ServerError
 from ranking.item_message import DEFAULT_TOPIC
-from ranking.kafka import ENGINE, ensure_topics, open_consumer, open_producer
-from scorer.ingest.dlq import readable
+from ranking.kafka import ENGINE, ensure_topics, open_producer
 from scorer.ingest.records import DeadLetter
 
 
@@ -76,49 +74,4 @@ class DeadLetterQueue:
         self._producer.flush(1.0)
 
 
-def read_dead_letters(
-    bootstrap: str, topic: str, *, limit: int = 100, timeout_s: float = 15.0
-) -> tuple[list[dict[str, Any]], int]:
-    """The newest dead letters, oldest first, and how many the topic holds.
-
-    Raises:
-        ServerError: no broker answers.
-    """
-    from confluent_kafka import KafkaException, TopicPartition
-
-    consumer = open_consumer(bootstrap, "rank-dlq-reader")
-    try:
-        metadata = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
-        partitions = [] if metadata.error else sorted(metadata.partitions)
-        starts, total = [], 0
-        for partition in partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
-            total += high - low
-            if high > low:
-                starts.append(TopicPartition(topic, partition, max(low, high - limit)))
-        found: list[tuple[int, dict[str, Any]]] = []
-        open_ends = {start.partition for start in starts}
-        consumer.assign(starts)
-        until = time.monotonic() + timeout_s
-        while open_ends and time.monotonic() < until:
-            message = consumer.poll(0.5)
-            if message is None:
-                continue
-            if message.error():
-                open_ends.discard(message.partition())  # the end of this partition
-            else:
-                place = {"dlq_partition": message.partition(), "dlq_offset": message.offset()}
-                found.append((message.timestamp()[1], {**readable(message.value()), **place}))
-    except KafkaException as e:
-        raise ServerError(
-            ENGINE,
-            f"the topic {topic!r} cannot be read ({e.args[0].str()})",
-            hint="run `rank-cli stack status`",
-        ) from e
-    finally:
-        consumer.close()
-    found.sort(key=lambda pair: pair[0])
-    return [letter for _, letter in found[-limit:]], total
-
-
-__all__ = ["DeadLetterQueue", "dead_letter_topic", "read_dead_letters"]
+__all__ = ["DeadLetterQueue", "dead_letter_topic"]

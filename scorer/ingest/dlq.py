@@ -10,13 +10,16 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ranking.errors import InputError, ServerError
 from ranking.kafka import ENGINE, open_admin, open_consumer, open_producer
 from scorer.ingest.records import REPLAYS
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
 
 _READER: Final = "rank-dlq-reader"  # never commits
 
@@ -94,20 +97,11 @@ def replay(
         else:
             refused.append(error.str())
 
-    for letter in letters(bootstrap, dlq_topic, timeout_s=timeout_s):
-        done.read += 1
-        if limit is not None and done.matched >= limit:
-            break
-        if not only.takes(letter):
-            continue
-        done.matched += 1
+    found = letters(bootstrap, dlq_topic, timeout_s=timeout_s)
+    for letter, topic, original in chosen(found, done, only=only, limit=limit):
         if on_letter:
             on_letter(letter)
-        original, topic = _original(letter), letter.get("topic")
-        if original is None or not isinstance(topic, str) or not topic:
-            done.unusable += 1
-            continue
-        if producer is None:
+        if producer is None or original is None:
             continue
         key = _key(letter)
         headers: dict[str, str | bytes | None] = {REPLAYS: str(int(letter.get("replays", 0)) + 1).encode()}
@@ -130,6 +124,27 @@ def replay(
     return done
 
 
+def chosen(
+    found: Iterable[Mapping[str, Any]], done: Replayed, *, only: Filter, limit: int | None
+) -> Iterator[tuple[Mapping[str, Any], str, bytes | None]]:
+    """Each letter that is meant, the topic it goes back to and its message; None where it holds none.
+
+    Counts what it reads, passes over and finds unusable in `done`.
+    """
+    for letter in found:
+        done.read += 1
+        if limit is not None and done.matched >= limit:
+            return
+        if not only.takes(letter):
+            continue
+        done.matched += 1
+        original, topic = _original(letter), letter.get("topic")
+        if original is None or not isinstance(topic, str) or not topic:
+            done.unusable += 1
+            original, topic = None, ""
+        yield letter, topic, original
+
+
 def drop(
     bootstrap: str, dlq_topic: str, *, through: Mapping[int, int] | None = None, dry_run: bool = False
 ) -> int:
@@ -147,7 +162,7 @@ def drop(
     """
     from confluent_kafka import KafkaException, TopicPartition
 
-    ends = _ends(bootstrap, dlq_topic)
+    ends = _spans(bootstrap, dlq_topic)
     for partition, offset in (through or {}).items():
         if partition not in ends:
             raise InputError(f"{dlq_topic} has no partition {partition}; it has {sorted(ends)}")
@@ -172,25 +187,45 @@ def drop(
     return n
 
 
+def read_dead_letters(
+    bootstrap: str, dlq_topic: str, *, limit: int = 100, timeout_s: float = 15.0
+) -> tuple[list[dict[str, Any]], int]:
+    """The newest dead letters, oldest first, and how many the topic holds.
+
+    Raises:
+        ServerError: no broker answers, or nothing comes for `timeout_s` while there should be more.
+    """
+    ends = _spans(bootstrap, dlq_topic)
+    newest = {p: (max(low, high - limit), high) for p, (low, high) in ends.items()}
+    found = sorted(_messages(bootstrap, dlq_topic, newest, timeout_s), key=lambda m: int(m.timestamp()[1]))
+    return [_letter(message) for message in found[-limit:]], sum(high - low for low, high in ends.values())
+
+
 def letters(bootstrap: str, dlq_topic: str, *, timeout_s: float = 30.0) -> Iterator[dict[str, Any]]:
     """Each dead letter that is in the topic now, with the `dlq_partition` and `dlq_offset` that it has there.
 
     Raises:
         ServerError: no broker answers, or nothing comes for `timeout_s` while there should be more.
     """
+    yield from map(_letter, _messages(bootstrap, dlq_topic, _spans(bootstrap, dlq_topic), timeout_s))
+
+
+def _messages(
+    bootstrap: str, topic: str, spans: Mapping[int, tuple[int, int]], timeout_s: float
+) -> Iterator[Message]:
+    """The messages of each partition from its first offset up to its end."""
     from confluent_kafka import TopicPartition
 
-    ends = {p: span for p, span in _ends(bootstrap, dlq_topic).items() if span[1] > span[0]}
+    left = {p: high for p, (low, high) in spans.items() if high > low}
     consumer = open_consumer(bootstrap, _READER)
     try:
-        consumer.assign([TopicPartition(dlq_topic, p, low) for p, (low, _) in ends.items()])
-        left = {p: high for p, (_, high) in ends.items()}
+        consumer.assign([TopicPartition(topic, p, spans[p][0]) for p in left])
         until = time.monotonic() + timeout_s
         while left:
             message = consumer.poll(0.5)
             if message is None:
                 if time.monotonic() > until:
-                    raise ServerError(ENGINE, f"no more dead letters came from {dlq_topic!r}")
+                    raise ServerError(ENGINE, f"no more dead letters came from {topic!r}")
                 continue
             partition = message.partition() or 0
             if message.error():
@@ -199,12 +234,16 @@ def letters(bootstrap: str, dlq_topic: str, *, timeout_s: float = 30.0) -> Itera
             until = time.monotonic() + timeout_s
             offset = message.offset() or 0
             if partition in left and offset < left[partition]:
-                place = {"dlq_partition": partition, "dlq_offset": offset}
-                yield {**readable(message.value()), **place}
+                yield message
             if partition in left and offset >= left[partition] - 1:
                 left.pop(partition)
     finally:
         consumer.close()
+
+
+def _letter(message: Message) -> dict[str, Any]:
+    place = {"dlq_partition": message.partition(), "dlq_offset": message.offset()}
+    return {**readable(message.value()), **place}
 
 
 def readable(value: bytes | None) -> dict[str, Any]:
@@ -221,7 +260,7 @@ def readable(value: bytes | None) -> dict[str, Any]:
     }
 
 
-def _ends(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+def _spans(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
     """First offset and end of each partition; none where there is no such topic."""
     from confluent_kafka import KafkaException, TopicPartition
 
@@ -259,4 +298,4 @@ def _key(letter: Mapping[str, Any]) -> bytes | None:
     return str(item_id).encode() if item_id else None
 
 
-__all__ = ["Filter", "Replayed", "drop", "letters", "readable", "replay"]
+__all__ = ["Filter", "Replayed", "chosen", "drop", "letters", "read_dead_letters", "readable", "replay"]

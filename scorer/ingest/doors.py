@@ -80,6 +80,10 @@ class Door(ABC):
         """Say that these are still worked on."""
 
     @abstractmethod
+    async def left(self) -> int:
+        """Messages that this group has not finished, as far as the broker tells."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Disconnect. What is not acknowledged is delivered again."""
 
@@ -162,6 +166,16 @@ class RedisDoor(Door):
         ids = [delivery.id for delivery in deliveries]
         await self._redis.xclaim(self.topic, self.group, self._consumer, 0, ids, justid=True)
 
+    async def left(self) -> int:
+        """Entries that nobody of the group has taken yet, and those taken and not acknowledged."""
+        groups = await self._redis.xinfo_groups(self.topic)
+        (ours,) = [group for group in groups if group["name"].decode() == self.group]
+        lag = ours.get("lag")
+        if lag is None:  # entries were deleted in between, or a server before 7.0
+            stream = await self._redis.xinfo_stream(self.topic)
+            lag = int(ours["last-delivered-id"] != stream["last-generated-id"])
+        return int(lag) + int(ours["pending"])
+
     async def close(self) -> None:
         """Disconnect, and leave the group where nothing of ours is pending."""
         with contextlib.suppress(Exception):
@@ -211,6 +225,15 @@ class NatsDoor(Door):
         except APIError as e:
             raise ServerError(self.name, f"no stream for {self.topic!r}: {e.description}") from e
 
+    @property
+    def _durable(self) -> str:
+        return re.sub(r"[.*>\s]", "-", self.group)
+
+    async def left(self) -> int:
+        """Messages that the durable consumer has not handed out, and those not acknowledged."""
+        info = await self._js.consumer_info(self._stream, self._durable)
+        return int(info.num_pending or 0) + int(info.num_ack_pending or 0)
+
     async def _stream_of(self, subject: str, not_found: type[Exception]) -> str:
         try:
             return str(await self._js.find_stream_name_by_subject(subject))
@@ -238,7 +261,7 @@ class NatsDoor(Door):
             # Later, so that it goes to another consumer and not back to this one.
             await take(Delivery(record, message.ack, partial(message.nack, delay=_LATER_S), id=raw))
 
-        durable = re.sub(r"[.*>\s]", "-", self.group)
+        durable = self._durable
         self._broker.subscriber(
             self.topic,
             stream=JStream(self._stream, declare=False),
@@ -295,7 +318,9 @@ class RabbitDoor(Door):
         try:
             await asyncio.wait_for(self._broker.connect(), _CONNECT_S)
             for queue in self._queues.values():
-                await self._broker.declare_queue(queue)
+                declared = await self._broker.declare_queue(queue)
+                if queue.name == self.topic:
+                    self._declared: Any = declared
         except (AMQPError, OSError, TimeoutError) as e:
             raise _unreachable(self, e) from e
 
@@ -318,6 +343,10 @@ class RabbitDoor(Door):
             handle
         )
         await self._broker.start()
+
+    async def left(self) -> int:
+        """Messages in the queue; those that other consumers hold are not told."""
+        return int((await self._declared.declare()).message_count)
 
     async def publish(self, name: str, value: bytes, headers: dict[str, str]) -> None:
         """Publish to the queue, persistent, and wait for the server's confirmation."""

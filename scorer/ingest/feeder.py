@@ -2,8 +2,10 @@
 
 Each is merged by the stored script `rank-item-update-v1`: what arrives twice changes nothing, what arrives
 late (by `updated_at`) is stale, and what others wrote beside it (attributes, embeddings, a newer score)
-stays. On a cluster without that script a document is replaced whole under `version_type: external_gte`,
-which is as safe against older messages but not against losing what others wrote.
+stays. A partial one (a price alone) of an item that is not there waits with it: the item is made as a deleted
+one, and shown once a whole message comes. On a cluster without that script a document is replaced whole under
+`version_type: external_gte`, which is as safe against older messages but not against losing what others
+wrote; partial ones are refused there.
 
 What may pass (429, 503, a lost connection) is tried again with jittered backoff for as long as the caller
 waits, and `Pace` lets less through in the meantime; what will not is reported item by item with the
@@ -24,16 +26,16 @@ from elasticsearch import ApiError, AuthorizationException, ConnectionTimeout, E
 from ranking import fields
 from ranking.errors import ServerError
 from ranking.es import server_errors
-from ranking.item_message import epoch_ms
 from scorer.bulk import ENGINE, FATAL_TYPES, PASSING_STATUS, PASSING_TYPES, send_until_taken
 from scorer.ingest.analyzer import Document
+from scorer.ingest.merging import ANSWERED, UPDATE_SCRIPT, bulk_lines, is_stale
 from scorer.ingest.observe import Observer
 from scorer.ingest.pace import Pace
 
-UPDATE_SCRIPT: Final = "rank-item-update-v1"  # `rank-cli templates apply` stores it
-_CONFLICTS: Final = 3  # times the server itself tries an update again that met another writer
 _OVERLOAD: Final = frozenset({429, 503, 504})
-_MAX_BYTES: Final = 8_000_000  # of one bulk request, about
+_MAX_BYTES: Final = 8_000_000  # of one bulk request, where it holds more than one document
+
+Sending = tuple[Document, bytes]  # a document, and its lines in a bulk request
 
 
 @dataclass(slots=True)
@@ -43,12 +45,14 @@ class FeedResult:
     written: list[Document] = field(default_factory=list)
     stale: list[Document] = field(default_factory=list)  # the index holds something newer
     refused: list[tuple[Document, str]] = field(default_factory=list)  # for good, with the server's reason
+    waiting: int = 0  # of `written`, partial ones of items that are not there, or deleted
 
     def add(self, other: FeedResult) -> None:
         """Add what became of others."""
         self.written += other.written
         self.stale += other.stale
         self.refused += other.refused
+        self.waiting += other.waiting
 
 
 class Feeder:
@@ -87,6 +91,7 @@ class Feeder:
         self._on_wait = on_wait
         self._require_alias: bool | None = None
         self._merges: bool | None = None  # with the stored script; None until the server was asked
+        self._merges_parts = True  # and that script knows partial documents
         self._pool: ThreadPoolExecutor | None = None
 
     def check(self) -> None:
@@ -104,9 +109,12 @@ class Feeder:
 
     def _has_script(self) -> bool:
         try:
-            return bool(self._es.options(ignore_status=404).get_script(id=UPDATE_SCRIPT).get("found"))
+            stored = self._es.options(ignore_status=404).get_script(id=UPDATE_SCRIPT)
         except AuthorizationException:
             return True  # a writer may use stored scripts and not read them; a bulk request would say
+        source = str(stored.get("script", {}).get("source", ""))
+        self._merges_parts = fields.PARTIALS in source
+        return bool(stored.get("found"))
 
     def write(self, documents: Sequence[Document]) -> FeedResult:
         """Write every document, or say which were refused for good.
@@ -114,8 +122,11 @@ class Feeder:
         Raises:
             ServerError: the server is still gone after `wait_s`, or refuses the request as such.
         """
-        chunks = list(self._chunks(documents))
         result = FeedResult()
+        if self._merges is None and documents:
+            with server_errors(f"looking for {UPDATE_SCRIPT}"):
+                self._merges = self._has_script()
+        chunks = list(self._chunks(self._mergeable(documents, result)))
         if len(chunks) < 2 or self.pace.max_requests == 1:
             for chunk in chunks:
                 result.add(self._write_chunk(chunk))
@@ -135,20 +146,36 @@ class Feeder:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _chunks(self, documents: Sequence[Document]) -> Iterator[list[Document]]:
-        chunk: list[Document] = []
+    def _chunks(self, documents: Sequence[Document]) -> Iterator[list[Sending]]:
+        chunk: list[Sending] = []
         size = 0
+        merges = bool(self._merges)
         for document in documents:
-            weight = 500 + sum(len(v) for v in document.source.values() if isinstance(v, str))
-            if chunk and (len(chunk) == self.pace.max_docs or size + weight > _MAX_BYTES):
+            lines = bulk_lines(document, merges=merges)
+            if chunk and (len(chunk) == self.pace.max_docs or size + len(lines) > _MAX_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(document)
-            size += weight
+            chunk.append((document, lines))
+            size += len(lines)
         if chunk:
             yield chunk
 
-    def _write_chunk(self, chunk: list[Document]) -> FeedResult:
+    def _mergeable(self, documents: Sequence[Document], result: FeedResult) -> Sequence[Document]:
+        """What this cluster can write; partial documents need the script as this version has it."""
+        partial = [document for document in documents if document.is_partial]
+        if not partial:
+            return documents
+        if self._merges and self._merges_parts:
+            return documents
+        state = "older than this program" if self._merges else "not there"
+        for document in partial:
+            why = f"a partial message needs the stored script {UPDATE_SCRIPT}, which is {state}: run "
+            self._refuse(
+                document, f"{why}`rank-cli templates apply`, then `rank-cli ingest dlq replay`", result
+            )
+        return [document for document in documents if not document.is_partial]
+
+    def _write_chunk(self, chunk: list[Sending]) -> FeedResult:
         result = FeedResult()
         send_until_taken(
             chunk,
@@ -160,7 +187,7 @@ class Feeder:
         )
         return result
 
-    def _round(self, documents: Sequence[Document], result: FeedResult) -> tuple[Sequence[Document], str]:
+    def _round(self, documents: Sequence[Sending], result: FeedResult) -> tuple[Sequence[Sending], str]:
         """Each document once, in requests as large as the pace allows; the documents to send again, and why.
 
         Where one request is pushed back, those behind it wait for the next round.
@@ -180,15 +207,14 @@ class Feeder:
                 return [*again, *rest], why
         return [], ""
 
-    def _send(self, documents: Sequence[Document], result: FeedResult) -> tuple[list[Document], str, bool]:
+    def _send(self, documents: Sequence[Sending], result: FeedResult) -> tuple[list[Sending], str, bool]:
         """One bulk request; the documents to send again, why, and whether for lack of room."""
         try:
-            if self._merges is None:
-                self._merges = self._has_script()
             answer = self._es.bulk(
                 index=self._index,
-                operations=[line for document in documents for line in self._lines(document)],
+                operations=[lines for _, lines in documents],  # type: ignore[misc]  # bytes go as they are
                 require_alias=self._require_alias or None,
+                filter_path=ANSWERED,
             )
         except ApiError as e:
             if e.status_code in PASSING_STATUS:
@@ -199,7 +225,7 @@ class Feeder:
                 second, why_too, overloaded_too = self._send(documents[half:], result)
                 return first + second, why or why_too, overloaded or overloaded_too
             if e.status_code == 413:
-                self._refuse(documents[0], "the document is larger than the server takes", result)
+                self._refuse(documents[0][0], "the document is larger than the server takes", result)
                 return [], "", False
             with server_errors(f"writing to {self._index}"):
                 raise
@@ -207,31 +233,25 @@ class Feeder:
             return list(documents), str(e.message).splitlines()[0], isinstance(e, ConnectionTimeout)
         return self._sort(documents, answer["items"], result)
 
-    def _lines(self, document: Document) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        if not self._merges:
-            guard = {"version": document.version, "version_type": "external_gte"}
-            return {"index": {"_id": document.item_id, **guard}}, document.source
-        script = {"id": UPDATE_SCRIPT, "params": {"doc": document.merged}}
-        action = {"_id": document.item_id, "retry_on_conflict": _CONFLICTS}
-        body = {"script": script, "upsert": document.source, "_source": [fields.UPDATED_AT]}
-        return {"update": action}, body
-
     def _sort(
-        self, documents: Sequence[Document], items: Sequence[Mapping[str, Any]], result: FeedResult
-    ) -> tuple[list[Document], str, bool]:
-        again: list[Document] = []
+        self, documents: Sequence[Sending], items: Sequence[Mapping[str, Any]], result: FeedResult
+    ) -> tuple[list[Sending], str, bool]:
+        again: list[Sending] = []
         why, overloaded = "", False
-        for document, item in zip(documents, items, strict=True):
-            outcome = next(iter(item.values()))
-            status, error = int(outcome["status"]), outcome.get("error") or {}
+        failures = f"{self._index}-failures"
+        for sending, item in zip(documents, items, strict=True):
+            document = sending[0]
+            (outcome,) = item.values()
+            status, error = outcome["status"], outcome.get("error") or {}
             kind = error.get("type", "")
-            landed = str(outcome.get("_index", ""))
-            if status < 300 and landed.startswith(f"{self._index}-failures"):
+            landed = outcome.get("_index", "")
+            if status < 300 and landed.startswith(failures):
                 self._refuse(
                     document, f"the ingest pipeline rejected it: see {landed}/_doc/{document.item_id}", result
                 )
-            elif status < 300 and not self._is_stale(document, outcome):
+            elif status < 300 and not is_stale(document, held := outcome.get("get", {}).get("_source", {})):
                 result.written.append(document)
+                result.waiting += document.is_partial and held.get(fields.STATUS) == fields.DELETED
                 self._observer.item(document.record, "written")
             elif status < 300 or (status == 409 and not self._merges):
                 result.stale.append(document)
@@ -247,7 +267,7 @@ class Feeder:
                     hint="run `rank-cli templates apply`",
                 )
             elif status in PASSING_STATUS or kind in PASSING_TYPES or status == 409:
-                again.append(document)  # 409: other writers met it more often than the server tries
+                again.append(sending)  # 409: other writers met it more often than the server tries
                 why = f"{kind}: {error.get('reason')}"
                 overloaded = overloaded or status in _OVERLOAD
             else:
@@ -257,12 +277,6 @@ class Feeder:
     def _refuse(self, document: Document, why: str, result: FeedResult) -> None:
         result.refused.append((document, why))
         self._observer.item(document.record, "refused")
-
-    @staticmethod
-    def _is_stale(document: Document, outcome: Mapping[str, Any]) -> bool:
-        """Whether the index holds a newer state of the item, which the script has kept."""
-        held = outcome.get("get", {}).get("_source", {}).get(fields.UPDATED_AT)
-        return held is not None and epoch_ms(held) > document.version
 
 
 def _no_index(index: str) -> ServerError:
@@ -274,9 +288,11 @@ def _no_index(index: str) -> ServerError:
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    cause = error.get("caused_by") or {}
     text = f"{error.get('type', 'error')}: {error.get('reason', 'no reason given')}"
-    return f"{text} ({cause['reason']})" if cause.get("reason") else text
+    cause: Mapping[str, Any] = error
+    while isinstance(cause.get("caused_by"), Mapping):  # of a script, the last says what is wrong
+        cause = cause["caused_by"]
+    return text if cause is error or not cause.get("reason") else f"{text} ({cause['reason']})"
 
 
 __all__ = ["FeedResult", "Feeder"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,12 @@ def publish(
     return confirmed
 
 
-def read_jsonl(path: Path) -> Iterator[ItemMessage]:
+def read_jsonl(path: Path, *, partial: bool = False) -> Iterator[ItemMessage]:
     """Item messages of a file with one JSON object per line; empty lines are passed over.
+
+    Args:
+        path: the file.
+        partial: each line names only what changed, whether it says so itself or not.
 
     Raises:
         InputError: the file is not there, or a line is wrong; the line is named.
@@ -82,12 +87,22 @@ def read_jsonl(path: Path) -> Iterator[ItemMessage]:
                 if not line.strip():
                     continue
                 try:
-                    message = parse_message(line)
+                    message = parse_message(_marked(line) if partial else line)
                 except InputError as e:
                     raise InputError(f"{path}, line {number}: {e}") from e
                 yield message
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror or e}") from e
+
+
+def _marked(line: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+    except ValueError as e:
+        raise InputError(f"not JSON: {e}") from e
+    if not isinstance(data, dict):
+        raise InputError("not a JSON object")
+    return data | {"partial": True}
 
 
 __all__ = ["publish", "read_jsonl"]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict, Unpack
 
 from elasticsearch import Elasticsearch
 
@@ -48,6 +48,24 @@ class Tools:
         self.feeder.close()
 
 
+class ToolOptions(TypedDict, total=False):
+    """How records become documents; what is left out has the default of `open_tools`."""
+
+    photos: PhotoSource | None  # where photos may come from; by default the web and `data:` addresses only
+    classifier: Classifier | None  # how probably a generator made a photo whose file does not say so
+    index: str | None  # index or alias to write to; the settings' by default. It must exist
+    score_batch: int  # photos in one request to Triton
+    wait_s: float | None  # for an engine that goes away; None waits for ever, so nothing is lost
+    deadline_s: float  # of one request to Triton
+    priority: Priority  # 1 is scored before 2
+    when_scoring_fails: WhenScoringFails  # wait for Triton, or let items go on unscored after `give_up_s`
+    give_up_s: float
+    reuse_scores: bool  # do not score a photo again that the same weights have scored, by its hash
+    trust_urls: bool  # an item's photo is the same as long as its address is, without reading it
+    es: Elasticsearch | None  # instead of the settings'
+    triton_url: str | None  # instead of the settings'
+
+
 def open_tools(
     settings: Settings,
     *,
@@ -68,7 +86,7 @@ def open_tools(
     on_wait: Callable[[str], None] | None = None,
     observer: Observer | None = None,
 ) -> Tools:
-    """Open Triton and Elasticsearch as `run_stream` uses them; its arguments say what each is for.
+    """Open Triton and Elasticsearch; `ToolOptions` says what each argument is for.
 
     Raises:
         ServerError: an engine is not there, or there is no such index.
@@ -117,25 +135,12 @@ def open_tools(
 def run_stream(
     settings: Settings | None = None,
     *,
-    photos: PhotoSource | None = None,
-    classifier: Classifier | None = None,
     topic: str = DEFAULT_TOPIC,
     group: str = DEFAULT_GROUP,
-    index: str | None = None,
     until_empty: bool = False,
     stop_after_idle_s: float | None = None,
     batch: int = 64,
-    score_batch: int = 16,
     in_flight: int = 2,
-    wait_s: float | None = None,
-    deadline_s: float = 30.0,
-    priority: Priority = ONLINE,
-    when_scoring_fails: WhenScoringFails = "wait",
-    give_up_s: float = 10.0,
-    reuse_scores: bool = True,
-    trust_urls: bool = True,
-    es: Elasticsearch | None = None,
-    triton_url: str | None = None,
     kafka_bootstrap: str | None = None,
     broker_url: str | None = None,
     stop: threading.Event | None = None,
@@ -145,30 +150,19 @@ def run_stream(
     on_note: Callable[[str], None] | None = None,
     observer: Observer | None = None,
     health: Health | None = None,
+    **tool_options: Unpack[ToolOptions],
 ) -> IngestSummary:
     """Consume item messages into the index until stopped, drained or idle.
 
     Args:
         settings: where the engines are; those of the process by default.
-        photos: where photos may come from; by default the web and `data:` addresses only.
-        classifier: asked how probably a generator made a photo, where its file does not say so.
         topic: its dead letters go to `{topic}.dlq`; both are made where they are missing.
         group: consumer group; processes with the same group share the topic's partitions.
-        index: index or alias to write to; the settings' by default. It must exist.
-        until_empty: return when the topic has been read to its end. Kafka only.
+        until_empty: return when the topic has been read to its end.
         stop_after_idle_s: return when nothing came for so long.
         batch: messages taken at a time.
-        score_batch: photos in one request to Triton.
         in_flight: batches worked on at a time.
-        wait_s: how long to wait for an engine that goes away; None waits for ever, so nothing is lost or
-            left unscored because an engine was down.
-        deadline_s: limit of one request to Triton.
-        priority: 1 is scored before 2.
-        when_scoring_fails: wait for Triton, or let items go on without a score after `give_up_s`.
-        give_up_s: how long items wait for a Triton that is gone where they may go on unscored.
-        reuse_scores: do not score a photo again that the same weights have scored (by its hash).
-        trust_urls: take an item's photo for the same as long as its address is, without reading it.
-        es, triton_url, kafka_bootstrap: instead of the settings'.
+        kafka_bootstrap: instead of the settings'.
         broker_url: redis://, nats:// or amqp:// instead of Kafka; see `scorer.ingest.brokers`.
         stop: set it to finish what was read, commit and return.
         stop_deadline_s: how long that may take; what is not finished then is delivered again.
@@ -177,6 +171,7 @@ def run_stream(
         on_note: told what somebody should know, as messages that Kafka deleted before they were read.
         observer: told of stages, errors and lag.
         health: told whether work goes on.
+        tool_options: photos, index, scoring: see `ToolOptions`.
 
     Raises:
         ServerError: an engine is not there at the start, or refuses for good.
@@ -197,25 +192,7 @@ def run_stream(
         from scorer.ingest.doors import door
 
         at = door(broker_url, topic=topic, group=group, at_once=batch * (in_flight + 1))
-    tools = open_tools(
-        settings,
-        photos=photos,
-        classifier=classifier,
-        index=index,
-        score_batch=score_batch,
-        wait_s=wait_s,
-        deadline_s=deadline_s,
-        priority=priority,
-        when_scoring_fails=when_scoring_fails,
-        give_up_s=give_up_s,
-        reuse_scores=reuse_scores,
-        trust_urls=trust_urls,
-        es=es,
-        triton_url=triton_url,
-        stop=stop,
-        on_wait=waiting,
-        observer=observer,
-    )
+    tools = open_tools(settings, stop=stop, on_wait=waiting, observer=observer, **tool_options)
     try:
         if broker_url is not None:
             return run_broker(
@@ -224,6 +201,7 @@ def run_stream(
                 feeder=tools.feeder,
                 batch=batch,
                 in_flight=in_flight,
+                until_empty=until_empty,
                 stop_after_idle_s=stop_after_idle_s,
                 stop=stop,
                 stop_deadline_s=stop_deadline_s,
@@ -286,6 +264,7 @@ def quiet_retries() -> None:
 __all__ = [
     "DEFAULT_GROUP",
     "STOP_DEADLINE_S",
+    "ToolOptions",
     "Tools",
     "WhenScoringFails",
     "open_tools",

@@ -26,10 +26,12 @@ class IngestSummary:
     """What one run did. received = indexed + stale + dead letters of stages `parse` and `write`."""
 
     received: int = 0  # records read, those delivered again included
-    indexed: int = 0  # documents that the index took = scored + unscored + deleted
+    indexed: int = 0  # documents that the index took = scored + unscored + deleted + partial
     scored: int = 0  # of these, with an image score
     unscored: int = 0  # of these, on the shelf without an image score
     deleted: int = 0  # of these, marked as deleted
+    partial: int = 0  # of these, changes that say nothing of the photo, as of a price
+    waiting: int = 0  # changes of items that are not there, or deleted: kept until the item comes
     reused: int = 0  # scores that were known, by photo hash or address: nothing was scored for them
     awaiting_score: int = 0  # went on unscored because the scorer was given up; a backfill finds them
     stale: int = 0  # older than what the index or the batch already had
@@ -96,12 +98,15 @@ class Worker:
                 self._dead_letters.put(letters)
         deleted = sum(document.is_deleted for document in fed.written)
         scored = sum(document.is_scored for document in fed.written)
+        partial = sum(not document.has_photo for document in fed.written)
         done = IngestSummary(
             received=len(records),
             indexed=len(fed.written),
             scored=scored,
-            unscored=len(fed.written) - scored - deleted,
+            unscored=len(fed.written) - scored - deleted - partial,
             deleted=deleted,
+            partial=partial,
+            waiting=fed.waiting,
             reused=analysis.reused,
             awaiting_score=analysis.awaiting_score,
             stale=len(fed.stale) + analysis.superseded,

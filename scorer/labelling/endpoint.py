@@ -9,7 +9,6 @@ ends the run. The API key comes from the environment and is cut out of whatever 
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 import time
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import stamina
 
 from ranking.errors import InputError, RankError, ServerError
+from ranking.secret import secret
 from scorer.labelling.journal import Answer
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class Endpoint:
         self.config = config
         self.retries = 0
         self._stop = stop or threading.Event()
-        self._key = os.environ.get(config.key_env, "").strip()
+        found = secret(config.key_env)
+        self._key = found.get_secret_value().strip() if found else ""
         self._client = self._open()
 
     def _open(self) -> OpenAI:
@@ -107,7 +108,9 @@ class Endpoint:
         host = urlsplit(self.config.base_url).hostname or ""
         if not self._key and host not in _LOCAL:
             raise InputError(
-                f"no API key for {host}", hint=f"put it into the environment as {self.config.key_env}"
+                f"no API key for {host}",
+                hint=f"put it into the environment as {self.config.key_env}, "
+                f"or into a file that {self.config.key_env}_FILE names",
             )
         return OpenAI(
             api_key=self._key or "none",

@@ -5,7 +5,7 @@
     budget_s     the whole call: all parts, attempts and pauses; no attempt may run past it
 
 `tritonclient` retries nothing by itself. What may pass (a server that is gone, loading, full or late) is
-tried again with jittered backoff; a model process that died only a little; anything else is raised at once.
+tried again with jittered backoff; a model that fails only a little; anything else is raised at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ranking.errors import ServerError
 from scorer.serving.breaker import CircuitBreaker
 from scorer.serving.errors import ENGINE, ScoringUnavailable
 
-Kind = Literal["gone", "late", "full", "no model", "broken", "refused"]
+Kind = Literal["gone", "dead model", "late", "full", "no model", "broken", "refused"]
 OnWait = Callable[[str], None]
 
 # NOT_FOUND may pass because a server that restarts is up before its models are.
@@ -31,14 +31,14 @@ _KINDS: Final[dict[str, Kind]] = {
     "DEADLINE_EXCEEDED": "late",
     "RESOURCE_EXHAUSTED": "full",
     "NOT_FOUND": "no model",
-    # A model process that died answers so once or twice, until the server has replaced it.
     "INTERNAL": "broken",
     "UNKNOWN": "broken",
     "CANCELLED": "broken",
 }
 _FULL: Final = ("Exceeds maximum queue size", "Request timeout expired")  # Triton's words, as UNAVAILABLE
+# Triton does not start a model process that died again: who runs the server does (docs/serving.md).
+_DEAD: Final = "is not healthy"  # the Python backend's words, as INTERNAL
 _BROKEN_ATTEMPTS: Final = 3
-_BROKEN_S: Final = 60.0  # a caller that waits for ever gives a model process this long to be replaced
 _LEAST_S: Final = 0.001  # an attempt with less time than this is not begun
 
 
@@ -124,7 +124,6 @@ class Attempts:
         self._stop = stop
         self._on_wait, self._on_late = on_wait, on_late
         self._begun = self._broken = 0
-        self._broken_since = 0.0  # monotonic; of the first in a row
         self._told = False
         self._last: Exception | None = None  # what the server said last
 
@@ -175,26 +174,14 @@ class Attempts:
             self._breaker.succeeded()  # it answered
         elif kind != "refused":
             self._breaker.failed(str(self.explain(error)))
-        if stopped or kind == "refused" or (kind == "broken" and self._stays_broken()):
+        if kind == "broken":
+            self._broken += 1
+        if stopped or kind == "refused" or self._broken >= _BROKEN_ATTEMPTS:
             return False
         if kind == "late" and self._on_late:
             self._on_late()  # what is late may be a connection to nobody
         self._tell(error)
         return self._affords(0.0)
-
-    def _stays_broken(self) -> bool:
-        """Whether a model that answers with failures is to be believed.
-
-        One whose process died answers so until the server has replaced it, and that takes as long as loading
-        the weights.
-        """
-        now = time.monotonic()
-        if self._broken == 0:
-            self._broken_since = now
-        self._broken += 1
-        if self._patience.wait_s is None:
-            return now - self._broken_since >= _BROKEN_S
-        return self._broken >= _BROKEN_ATTEMPTS
 
     def _tell(self, error: Exception) -> None:
         if self._on_wait and not self._told:
@@ -217,6 +204,11 @@ class Attempts:
             case "gone":
                 what = f"nothing answers at {self._url}, or it is not ready: {first}"
                 return ScoringUnavailable(what, hint="run `rank-cli stack up triton`, or check TRITON_URL")
+            case "dead model":
+                what = f"the process of model {self._model_name!r} at {self._url} died: restart the server"
+                return ScoringUnavailable(
+                    what, hint="run `rank-cli stack up triton`; elsewhere, see docs/serving.md"
+                )
             case "late":
                 limit = self._patience.deadline_s
                 if self._budget.seconds is not None:
@@ -257,8 +249,10 @@ def kind_of(error: Exception) -> Kind | None:
 
     if not isinstance(error, InferenceServerException):
         return None
-    kind = _KINDS.get(status_of(error), "refused")
-    return "full" if kind == "gone" and any(words in str(error.message()) for words in _FULL) else kind
+    kind, message = _KINDS.get(status_of(error), "refused"), str(error.message())
+    if kind == "gone" and any(words in message for words in _FULL):
+        return "full"
+    return "dead model" if kind == "broken" and _DEAD in message else kind
 
 
 __all__ = ["Attempts", "BreakerOpen", "Budget", "BudgetSpent", "Kind", "OnWait", "Patience", "kind_of"]

@@ -23,7 +23,8 @@ from torch.nn import functional
 
 from ranking import fields
 from ranking.errors import BulkError, InputError, ServerError
-from ranking.es import check_complete, server_errors
+from ranking.es import server_errors
+from ranking.paging import pages
 from scorer.ingest.photos import PhotoError, PhotoLoader, PhotoSource
 from scorer.model.prompts import NoTextSide, Prompts, load_prompts
 from scorer.model.tower import COMPACT, Tower, load_tower
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 256  # items read, embedded and written at a time
 _BATCH: Final = 32
-_KEEP_ALIVE: Final = "5m"
 
 
 class Embedder:
@@ -163,30 +163,14 @@ def _pages(es: Elasticsearch, index: str, but: str | None) -> Iterator[list[dict
     must_not = [{"term": {fields.STATUS: fields.DELETED}}]
     if but is not None:
         must_not.append({"term": {fields.IMAGE_EMBEDDING_VERSION: but}})
-    with server_errors(f"reading {index}"):
-        pit = es.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)["id"]
-    after: list[Any] | None = None
-    try:
-        while True:
-            with server_errors(f"reading {index}"):
-                answer = es.search(
-                    pit={"id": pit, "keep_alive": _KEEP_ALIVE},
-                    size=_PAGE,
-                    query={"bool": {"must_not": must_not}},
-                    sort=[{"_shard_doc": "asc"}],
-                    search_after=after,
-                    source_includes=[fields.IMAGE_URL, fields.ITEM_ID],
-                    seq_no_primary_term=True,
-                    track_total_hits=False,
-                )
-            check_complete(answer.body)
-            hits = answer["hits"]["hits"]
-            if not hits:
-                return
-            after = hits[-1]["sort"]
-            yield hits
-    finally:
-        es.options(ignore_status=404).close_point_in_time(id=pit)
+    return pages(
+        es,
+        index,
+        {"bool": {"must_not": must_not}},
+        size=_PAGE,
+        source_includes=[fields.IMAGE_URL, fields.ITEM_ID],
+        seq_no_primary_term=True,
+    )
 
 
 def _load(

@@ -40,9 +40,14 @@ def kill(*victims: str) -> Callable[[Run], None]:
 
 
 def kill_model(run: Run) -> None:
-    """Triton stays, and the process in which it runs the model is gone."""
+    """The model's process is gone; who watches the model's readiness starts Triton again."""
+    before = run.engines.pid("triton")
     if not run.engines.kill_model():
         raise RuntimeError("Triton has no model process")
+    time.sleep(DOWN_S)
+    run.engines.start(["triton"])
+    if run.engines.pid("triton") == before:
+        raise RuntimeError("Triton was not started again")
 
 
 def freeze(engine: str, seconds: float) -> Callable[[Run], None]:
@@ -156,7 +161,12 @@ _ALL = [
     Fault("none", "nothing but duplicates, disorder and poison", nothing),
     *(_killed([name]) for name in NAMES),
     *(_killed(pair) for pair in combinations(NAMES, 2)),
-    Fault("kill_model", "`kill -9` of Triton's model process", kill_model, kills=["triton"]),
+    Fault(
+        "kill_model",
+        "`kill -9` of Triton's model process, Triton started again",
+        kill_model,
+        kills=["triton"],
+    ),
     Fault("frozen_triton", "Triton stands still for 10 s", freeze("triton", FROZEN_S), kills=["triton"]),
     Fault("frozen_kafka", "Kafka stands still for 20 s", freeze("kafka", 2 * FROZEN_S), kills=["kafka"]),
     Fault("slow_triton", "each answer of Triton takes 10 s, for 24 s", slow_triton),
@@ -172,7 +182,7 @@ _ALL = [
     ),
     Fault(
         "clock_skew",
-        "producers' clocks an hour ahead and behind, the consumer's two hours ahead",
+        "producers' clocks 50 minutes ahead and behind, the consumer's two hours ahead",
         nothing,
         skew=True,
     ),

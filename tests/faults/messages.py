@@ -20,7 +20,7 @@ from marketplace import generate
 from ranking import fields
 
 T0: Final = 1_795_000_000_000  # epoch ms: the marketplace's present
-HOUR_MS: Final = 3_600_000
+SKEW_MS: Final = 50 * 60_000  # a broker refuses what is stamped more than an hour ahead of it
 N_DRAWN: Final = 40  # photos that are rendered; every item's own is one of these, cropped and lit its own way
 DUPLICATES: Final = 0.05
 OUT_OF_ORDER: Final = 0.05
@@ -88,7 +88,7 @@ def make_workload(folder: Path, n_messages: int = 600, *, seed: int = 8, skew: b
         folder: photos are drawn below it, once.
         n_messages: valid messages, duplicates included; poison comes on top.
         seed: equal seeds give equal streams.
-        skew: two in three changes come from a producer whose clock is an hour ahead or behind.
+        skew: two in three changes come from a producer whose clock is 50 minutes ahead or behind.
     """
     rng = np.random.default_rng([seed, n_messages, skew])
     n_changes = round(n_messages / (1 + DUPLICATES))
@@ -161,7 +161,7 @@ def _chain(
 
 def _message(body: dict[str, Any], at: int, rng: np.random.Generator, *, skew: bool) -> Message:
     # By odd amounts, so that no two changes of an item get the same version.
-    skew_ms = int(rng.integers(-1, 2)) * (HOUR_MS + 7) if skew else 0
+    skew_ms = int(rng.integers(-1, 2)) * (SKEW_MS + 7) if skew else 0
     version = at + skew_ms
     value = json.dumps({**body, fields.UPDATED_AT: version}, ensure_ascii=False).encode()
     return Message(body[fields.ITEM_ID], value, skew_ms, version)

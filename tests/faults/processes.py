@@ -89,6 +89,34 @@ class Consumer:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
 
 
+class Backfill:
+    """`rank-cli ingest backfill` with `words`, its output in a file named `name` in `folder`."""
+
+    def __init__(self, words: Sequence[str], folder: Path, name: str) -> None:
+        self.log = folder / f"{name}.log"
+        with self.log.open("wb") as log:
+            self._child = subprocess.Popen(
+                [*RANK_CLI, "ingest", "backfill", *words, "--format", "json"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                cwd=ROOT,
+            )
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._child.kill()
+
+    def wait(self, timeout_s: float) -> int:
+        """Its exit status."""
+        return self._child.wait(timeout_s)
+
+    def last_words(self) -> str:
+        """The end of what it wrote."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
+
+
 def memory_mb(pid: int, row: str) -> float:
     """A row of /proc/PID/status, in MB; 0 where there is none."""
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -110,9 +138,12 @@ class Engines:
         """The port that clients use."""
         return int(self.addresses[name].rpartition(":")[2])
 
+    def pid(self, name: str) -> int:
+        """The process of an engine."""
+        return int(json.loads((get_settings().state_dir / "stack.json").read_text())["engines"][name]["pid"])
+
     def _signal(self, name: str, number: signal.Signals) -> None:
-        entry = json.loads((get_settings().state_dir / "stack.json").read_text())["engines"][name]
-        os.kill(entry["pid"], number)
+        os.kill(self.pid(name), number)
 
     def kill(self, name: str) -> None:
         """`kill -9`."""

@@ -16,7 +16,6 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from elasticsearch import Elasticsearch, helpers
 
-from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live, removal_steps
 from ranking.kafka import PARTITIONS, open_consumer
 from ranking.settings import get_settings
 from scorer.ingest import dead_letter_topic
@@ -24,6 +23,7 @@ from scorer.model.photo import read_photo
 from scorer.serving import ScoreClient, load_into, write_repository
 from tests.faults.audit import Figures, compare_items, compare_letters, compare_scores
 from tests.faults.doors import BulkDoor, Door
+from tests.faults.family import index_family, n_writes
 from tests.faults.messages import Workload, make_workload
 from tests.faults.processes import Consumer, Engines, Publisher, cli_json, wait_until
 
@@ -41,7 +41,7 @@ class Fault:
     what: str  # for the table
     inject: Callable[[Run], None]
     kills: Sequence[str] = ()  # engines that must be local, because they are killed or frozen
-    skew: bool = False  # producers' clocks are off by an hour, the consumers' by two
+    skew: bool = False  # producers' clocks are off by 50 minutes, the consumers' by two hours
     supervised: bool = False  # a consumer that ends by itself is started again, as systemd would
     env: dict[str, str] = field(default_factory=dict)  # of the consumers
 
@@ -164,6 +164,10 @@ class Run:
         self.wait_done(0.25)
         self._fault.inject(self)
         wait_until(lambda: publisher.done, 120, lambda: f"{publisher.confirmed} messages published")
+        if publisher.refused:
+            raise RuntimeError(
+                f"{len(publisher.refused)} messages refused by the brokers: {publisher.refused[0]}"
+            )
         self.wait_done()
         figures.seconds = time.monotonic() - began
         figures.stall_s, figures.restarts = self.stall_s, self.restarts
@@ -183,39 +187,30 @@ class Run:
         compare_scores(self.work, hits, lambda names: self._ground.scores(self.work.root, names), figures)
         answer = cli_json("ingest", "dlq", "list", "--topic", self.name, "--limit", "100000")
         compare_letters(self.work, answer["dead_letters"], figures)
-        shards = self.es.indices.stats(index=self.name, level="shards", metric="docs")["indices"]
-        figures.writes = sum(
-            1 + copy["seq_no"]["max_seq_no"]
-            for index in shards.values()
-            for copies in index["shards"].values()
-            for copy in copies
-            if copy["routing"]["primary"]
-        )
+        figures.writes = n_writes(self.es, self.name)
         figures.duplicated_writes = figures.writes - len(self.bulk.written)
 
     @contextmanager
     def in_place(self) -> Iterator[Run]:
         """An index before the run; nothing of it after."""
-        wanted = desired_state(self.name)
-        apply_steps(self.es, plan_steps(wanted, read_live(self.es, wanted)))
-        ensure_index(self.es, self.name)
-        try:
-            yield self
-        finally:
-            for consumer in self.consumers:
-                if consumer.alive:
-                    consumer.kill()
-            for door in (self.es_door, self.triton_door):
-                door.mend()
-                door.close()
-            self.bulk.close()
-            self._asking.close()
-            for index in self.es.indices.get(index=f"{self.name}-*"):
-                self.es.indices.delete(index=index)
-            apply_steps(self.es, removal_steps(wanted, read_live(self.es, wanted)))
-            for deleted in self._admin.delete_topics([self.name, dead_letter_topic(self.name)]).values():
-                with contextlib.suppress(KafkaException):
-                    deleted.result(10)
+        with index_family(self.es, self.name):
+            try:
+                yield self
+            finally:
+                self._end()
+
+    def _end(self) -> None:
+        for consumer in self.consumers:
+            if consumer.alive:
+                consumer.kill()
+        for door in (self.es_door, self.triton_door):
+            door.mend()
+            door.close()
+        self.bulk.close()
+        self._asking.close()
+        for deleted in self._admin.delete_topics([self.name, dead_letter_topic(self.name)]).values():
+            with contextlib.suppress(KafkaException):
+                deleted.result(10)
 
 
 def run_fault(ground: Ground, fault: Fault, *, n_messages: int = 600, per_s: float = 80.0) -> Figures:

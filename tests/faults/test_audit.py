@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import pytest
 
-from docs.faults_table import RESULTS, TARGET, page
+from docs.faults_table import TARGET, page, results
 from ranking.item_message import iso_ms, parse_message
 from tests.faults.audit import RSS_LIMIT_MB, Figures, compare_items, compare_letters, compare_scores
+from tests.faults.backfill import CASES
 from tests.faults.catalogue import FAULTS
 from tests.faults.messages import T0, Expected, Workload, make_workload
 
@@ -103,7 +103,9 @@ def test_the_stream_is_as_bad_as_it_says_and_its_truth_is_the_newest_version(tmp
     ]
 
 
-def test_the_page_has_the_table_of_the_figures_that_were_written_down():
+def test_the_page_has_the_tables_of_the_figures_that_were_written_down():
     written = TARGET.read_text(encoding="utf-8")
-    assert written == page(written, json.loads(RESULTS.read_text(encoding="utf-8")))
-    assert {row["fault"] for row in json.loads(RESULTS.read_text())["faults"]} <= FAULTS.keys()
+    stream, backfill = results()
+    assert written == page(written, stream, backfill)
+    assert {row["fault"] for row in stream["faults"]} <= FAULTS.keys()
+    assert {row["killed"] for row in backfill["runs"]} == CASES.keys()

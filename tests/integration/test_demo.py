@@ -105,6 +105,22 @@ def marketplace() -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("marketplace")
+def test_the_tutorial() -> None:
+    """docs/tutorial.md: every command, in one shell, on what the demo left behind."""
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```bash\n(.*?)^```", text, flags=re.M | re.S)
+    assert len(found) == 7
+    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    script = "".join(found).replace("source .venv/bin/activate\n", "")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, cwd=ROOT, env=env
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    assert (ROOT / ".rank" / "mine.html").stat().st_size > 100_000
+    assert "image_score@" in done.stdout
+
+
+@pytest.mark.usefixtures("marketplace")
 class TestReadme:
     """Every snippet of the README, on a generated marketplace."""
 

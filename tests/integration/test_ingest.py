@@ -523,6 +523,20 @@ def test_a_change_of_the_price_costs_no_inference_and_keeps_what_others_wrote(
         assert document["image_scored_at"] == scored[name]["image_scored_at"]
     assert found["item-1"]["image_attributes"] == {"brightness": 0.75}
 
+    publish(
+        ({"item_id": f"item-{k}", "partial": True, "updated_at": T0 + 2, "price": 400} for k in range(n + 1)),
+        kafka_bootstrap,
+        topic=topic,
+    )
+    third = stream(index=family)  # the price alone; the last of an item that nobody has sent yet
+    assert (third.indexed, third.partial, third.scored, third.waiting) == (n + 1, n + 1, 0, 1)
+    changed = documents(es, family)
+    assert changed.pop(f"item-{n}")["status"] == "deleted"
+    for name, document in changed.items():
+        del document["partials"]
+        new = {"price": 400, "updated_at": "2026-01-02T03:04:05.680Z", "ingested_at": document["ingested_at"]}
+        assert document == found[name] | new
+
 
 def test_merged_items_end_at_their_newest_state_and_deletes_hold(stream, es, family, topic, kafka_bootstrap):
     publish(

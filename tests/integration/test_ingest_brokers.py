@@ -20,7 +20,9 @@ from index_templates import apply_steps, desired_state, ensure_index, plan_steps
 from ranking.errors import InputError, ServerError
 from scorer.ingest import PhotoSource
 from scorer.ingest.analyzer import Analyzer
+from scorer.ingest.broker_letters import drop_at, read_dead_letters_at, replay_at
 from scorer.ingest.brokers import publish_to, run_broker
+from scorer.ingest.dlq import Filter
 from scorer.ingest.doors import door
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.photos import PhotoLoader
@@ -119,6 +121,39 @@ def test_messages_arrive_scored_newest_wins_and_poison_is_set_aside(broker, topi
     (letter,) = dead_letters(broker, topic)
     assert (letter["stage"], letter["original_base64"]) == ("parse", "/yBwb2lzb24=")
     assert consume(broker, topic, es, index, root).received == 0  # all of it is acknowledged
+
+
+def test_dead_letters_are_listed_replayed_and_dropped_and_a_stream_ends_where_it_is_empty(
+    broker, topic, es, index, root
+):
+    assert read_dead_letters_at(broker.url, topic) == ([], 0)  # nobody has made it yet
+    publish_to(broker.url, [item(n) for n in range(30)], topic=topic)
+    for word in (b"first", b"second", b"third"):
+        put_raw(broker, topic, word)
+    ended = {"until_empty": True, "stop_after_idle_s": None}
+    assert consume(broker, topic, es, index, root, **ended).received == 33
+
+    letters, total = read_dead_letters_at(broker.url, topic, limit=2)
+    assert (total, {letter["stage"] for letter in letters}, len(letters)) == (3, {"parse"}, 2)
+    letters, _ = read_dead_letters_at(broker.url, topic)  # once more: reading took none of them away
+    assert sorted(letter["original"] for letter in letters) == ["first", "second", "third"]
+    assert replay_at(broker.url, topic, only=Filter(stage="photo")).matched == 0
+    assert replay_at(broker.url, topic, dry_run=True).to_dict()["n_published"] == 0
+    done = replay_at(broker.url, topic, limit=1)
+    assert (done.matched, done.published) == (1, 1)
+    assert consume(broker, topic, es, index, root, **ended).received == 1
+    letters, total = read_dead_letters_at(broker.url, topic)
+    assert (total, letters[3]["replays"], letters[3]["original"]) == (4, 1, letters[0]["original"])
+
+    second = letters[1]["dlq_id"]
+    assert drop_at(broker.url, topic, through=second, dry_run=True) == 2
+    assert drop_at(broker.url, topic, through=second) == 2
+    left = [letter["original"] for letter in read_dead_letters_at(broker.url, topic)[0]]
+    assert left == [letter["original"] for letter in letters[2:]]
+    with pytest.raises(InputError, match="has no letter '99-9'"):
+        drop_at(broker.url, topic, through="99-9")
+    assert drop_at(broker.url, topic) == 2
+    assert read_dead_letters_at(broker.url, topic) == ([], 0)
 
 
 def test_what_was_not_written_is_delivered_again(broker, topic, es, index, root):

@@ -29,8 +29,8 @@ from ranking.clock import format_time, now_ms
 from ranking.errors import InputError, RankError, ServerError, StalePlan
 from ranking.es import connect
 from ranking.profile import find_profile, parse_profile
-from ranking.publish import publish
-from ranking.published import INDEX, MAPPINGS, SETTINGS, read_published
+from ranking.publish import publish, rollback
+from ranking.published import INDEX, MAPPINGS, SETTINGS, read_published, read_version
 from ranking.settings import get_settings
 from tests.integration.secure_server import SecureServer, be_its_client
 
@@ -53,6 +53,25 @@ def write_an_item(_folder: Path) -> None:
     assert (len(result.written), result.refused) == (1, [])
 
 
+def make_messages(_folder: Path) -> None:
+    """What `loadtest ingest` asks Elasticsearch; its messages go over Kafka, and its looks are searches."""
+    from loadtest import read_messages
+
+    assert read_messages(connect(), READY)
+
+
+def search_beside_messages(folder: Path) -> None:
+    """What `loadtest mixed` asks Elasticsearch."""
+    from loadtest import Plan, Searches, cluster_target, read_workload
+
+    make_messages(folder)
+    served = find_profile("additive")
+    asked = read_workload(folder / "log")
+    target = cluster_target(get_settings())
+    profiles = {"baseline": served, "contender": served}
+    Searches(connect(), target, READY, profiles=profiles, searches=asked, plan=Plan(speed_up=60))
+
+
 def score_an_item(_folder: Path) -> None:
     """What `ingest backfill` does to the index, without a model."""
     from ranking.score_fields import LIVE
@@ -70,6 +89,25 @@ def score_an_item(_folder: Path) -> None:
     assert (len(result.written), result.refused) == (1, [])
 
 
+def search_in_the_workbench(_folder: Path, contender: str = "shipped:additive") -> None:
+    """What the page of `serve` asks: its start, a search with a filter, and the cards of its items."""
+    from workbench import Workbench
+    from workbench.asked import LiveSearch
+
+    bench = Workbench(open_cluster=connect, index=READY, profiles_folder=Path("none"))
+    bench.live.categories()
+    bench.start()
+    asked = LiveSearch(
+        query="red dress", baseline="shipped:control", contender=contender, filters={"status": "on_sale"}
+    )
+    found = bench.live.compare(asked)
+    assert len(bench.photos.rows(found["item_ids"])) == 9
+
+
+def search_with_a_published_profile(folder: Path) -> None:
+    search_in_the_workbench(folder, "published:mine@1")
+
+
 def publish_too_late(folder: Path) -> None:
     """What `apply-boost` does where a colleague published while it asked."""
     seen = read_published(connect(), "mine")
@@ -77,6 +115,19 @@ def publish_too_late(folder: Path) -> None:
     before = replace(seen, seq_no=seen.seq_no - 1)
     with pytest.raises(StalePlan):
         publish(connect(), find_profile(str(folder / "mine.yaml")), now_ms=0, replaces=before)
+
+
+def roll_back(folder: Path) -> None:
+    """What `rollout check --auto-rollback` does where simulated users are all in one arm."""
+    from monitoring.rollout import Cluster, check
+    from monitoring.rollout.simulate import Effect, write_simulated
+    from ranking.canary import Canary
+
+    captures, canary = folder / "one-arm", Canary(2, 100.0, "mine@2")
+    if not captures.exists():
+        write_simulated(captures, canary, users=50, began_ms=300_000, hours=1, effect=Effect())
+    found = check(Cluster(connect()), "mine", captures, now_ms=7_200_000, auto_rollback=True)
+    assert found.state.ended == "rolled_back"
 
 
 # Scores of three places, so that any of them can be moved.
@@ -97,6 +148,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "search": (READY, ("search", "red dress")),
     "search --explain": (READY, ("search", "red dress", "--explain")),
     "search --compare": (READY, ("search", "red dress", "--compare", "additive", "--html", "{tmp}/x.html")),
+    "serve": (READY, search_in_the_workbench),
+    "serve, with published profiles": (READY, search_with_a_published_profile),
     "search --profile PUBLISHED": (READY, ("search", "red dress", "--profile", "mine")),
     "similar": (READY, ("similar", "i0")),
     "similar --profile PUBLISHED": (READY, ("similar", "i0", "--image-weight", "0.3", "--profile", "mine")),
@@ -107,6 +160,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
         READY,
         ("loadtest", "run", "{tmp}/log", "--rounds", "1", "--users", "1", "--seconds", "0.5"),
     ),
+    "loadtest ingest": (READY, make_messages),
+    "loadtest mixed": (READY, search_beside_messages),
     "boost plan-execution": (READY, ("boost", "plan-execution", "additive", "--captures", "{tmp}/log")),
     "boost lint --index": (READY, ("boost", "lint", "{tmp}/mine.yaml")),
     "apply-boost --dry-run": (READY, ("apply-boost", "{tmp}/mine.yaml", "--dry-run")),
@@ -117,6 +172,9 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "ingest upgrade status": (READY, ("ingest", "upgrade", "status")),
     "ingest upgrade compare": (READY, ("ingest", "upgrade", "compare")),
     "monitor report": (None, ("monitor", "report")),
+    "rollout status": (None, ("rollout", "status", "mine")),
+    "rollout history": (None, ("rollout", "history", "mine")),
+    "rollout simulate": (None, ("rollout", "simulate", "mine", "{tmp}/users", "--users", "9")),
     "templates plan": (BARE, ("templates", "plan")),
     "templates history": (READY, ("templates", "history")),
     "index status": (READY, ("index", "status")),
@@ -131,6 +189,11 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "boost prune": (None, ("boost", "prune", "mine", "--keep", "1", "--yes")),
     "monitor run, the first": (READY, ("monitor", "run", "{tmp}/log", "--rules", "{tmp}/rules.yaml")),
     "monitor run": (READY, ("monitor", "run", "{tmp}/log", "--rules", "{tmp}/rules.yaml", "--live", "1")),
+    "rollout start": (READY, ("rollout", "start", "{tmp}/mine.yaml", "--yes")),
+    "rollout check": (None, roll_back),
+    "rollout pause": (None, ("rollout", "pause", "mine")),
+    "rollout resume": (None, ("rollout", "resume", "mine")),
+    "rollout abort": (None, ("rollout", "abort", "mine", "--yes")),
     "index migrate": (BARE, ("index", "migrate", "--force", "--delete-old", "--yes")),
     "index migrate --abort": (BARE, ("index", "migrate", "--abort")),
     "ingest stream": (READY, write_an_item),
@@ -145,6 +208,7 @@ READING = tuple(COMMANDS)[: tuple(COMMANDS).index("index status") + 1]
 NO_LOGIN = (
     "ab",
     "demo",
+    "doctor",  # says of each check whether the login may look
     "plugin build",
     "plugin install",
     "stack",
@@ -155,6 +219,8 @@ NO_LOGIN = (
     "loadtest report",
     "monitor dashboards",
     "monitor simulate",
+    "loadtest score",
+    "loadtest worker",
     "replay",  # without --live
 )
 
@@ -168,7 +234,7 @@ HIDDEN = {
 LATER = {(f"templates apply{option}", ("history", "read")) for option in ("", " --no-create-index")}
 IN_A_DOCUMENT = (("items", "index"), ("items", "write"))  # refused for each document, without a hint
 PLACES = ("cluster", "items", "rank-profiles", "history")
-OTHERS = ("rank-monitor",)  # indices without a column: written as `INDEX:PRIVILEGE`
+OTHERS = ("rank-monitor", "rank-rollouts")  # indices without a column: written as `INDEX:PRIVILEGE`
 
 
 @dataclass(frozen=True)
@@ -305,6 +371,10 @@ class Bench:
             publish_versions(self.es)
         if wanted in ("to read", "monitor run"):
             keep_figures(self.es)
+        if wanted == "to read" or wanted.startswith("rollout "):
+            if wanted != "to read":
+                publish_versions(self.es, weights=(1, 4))
+            roll_out(self.es, wanted)
         if wanted.startswith(("ingest backfill", "ingest upgrade")):
             for script in (r for r in desired_state(READY) if r.name in UPDATE_SCRIPTS):
                 self.es.put_script(id=script.name, script=script.body)
@@ -337,10 +407,26 @@ def keep_figures(es: Elasticsearch) -> None:
         store.write([{"kind": "traffic", **slice_of, "searches": 1, "took_p50_ms": 3.0}])
 
 
-def publish_versions(es: Elasticsearch) -> None:
-    """Three versions that were live, and a canary."""
+def roll_out(es: Elasticsearch, wanted: str) -> None:
+    """The canary as a roll-out, where the command does not start one."""
+    from monitoring.rollout import Cluster, Plan, Rules, pause, start
+
+    live = read_published(es, "mine")
+    assert live is not None
+    assert live.canary is not None
+    if wanted == "rollout start":
+        rollback(es, live, now_ms=0)
+        return
+    canary = read_version(es, "mine", live.canary.version).profile
+    start(Cluster(es), canary, Plan((5.0, 100.0), 24, Rules()), now_ms=0)
+    if wanted == "rollout resume":
+        pause(Cluster(es), "mine", now_ms=0, reason="paused")
+
+
+def publish_versions(es: Elasticsearch, weights: tuple[int, ...] = (1, 2, 3, 4)) -> None:
+    """Versions that were live, and a canary."""
     es.indices.create(index=INDEX, mappings=MAPPINGS, settings={**SETTINGS, "refresh_interval": "20ms"})
-    for weight in (1, 2, 3, 4):
+    for weight in weights:
         content = {
             "name": "mine",
             "execution": "script_score",

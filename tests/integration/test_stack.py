@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +153,22 @@ def test_after_a_kill_they_come_back_at_their_addresses_with_their_data(engines)
     assert request("GET", f"{es}/items/_doc/1")["_source"] == {"title": "linen shirt"}
     assert double(again["triton"].address) == [2.0, 5.0]
     assert send_and_read(again["kafka"].address, b"two", expect=2) == {b"one", b"two"}
+
+
+def test_a_triton_whose_model_process_died_is_started_again(engines):
+    triton = stack.status()["triton"]
+    stubs = [
+        pid
+        for pid in process.marked(f"{get_settings().state_dir.resolve()}:triton")
+        if "python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+    assert stubs
+    for pid in stubs:
+        os.kill(pid, signal.SIGKILL)
+    again = stack.up(["triton"])["triton"]
+    assert again.started
+    assert (again.address, again.pid == triton.pid) == (triton.address, False)
+    assert double(again.address) == [2.0, 5.0]
 
 
 def test_down_stops_them_with_their_children_and_up_keeps_the_data(engines):

@@ -1,28 +1,8 @@
-"""Chromium, and pages that must run clean: no error, no warning, no request."""
-
-import shutil
+"""Pages that must run clean: no error, no warning, no request."""
 
 import pytest
 
-from tests.integration.conftest import missing
 from tests.integration.report.made_log import made, write_report
-
-
-@pytest.fixture(scope="module")  # while it is there, this thread has a loop running, and asyncio.run refuses
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        missing("no Chromium: install it with `apt-get install chromium`")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("no playwright: pip install 'rank-toolkit[dev]'")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from ranking.settings import get_settings
 
 HEAVY = (
     *("torch", "onnx", "onnxruntime", "locust", "apache_beam", "tritonclient", "open_clip", "faststream"),
-    *("openai", "textblob"),
+    *("openai", "textblob", "starlette", "uvicorn"),
 )
 
 
@@ -129,6 +129,10 @@ def test_two_files_are_compared_without_a_server(tmp_path: Path) -> None:
         (("boost", "diff", "control", "nothing.yaml"), 1, "no such file"),
         (("boost", "rollback", "mine", "--yes"), 1, "nothing answers"),
         (("search", "x", "--platform", "fridge"), 1, "web, ios, android"),
+        (("serve", "--port", "0"), 1, "nothing answers"),
+        (("serve", "--host", "0.0.0.0", "--port", "0"), 1, "--allow-remote"),
+        (("serve", "--profile", "nothing.yaml", "--reports", ".", "--port", "0"), 1, "no such file"),
+        (("serve", "--profile", "a/x.yaml", "--profile", "b/x.yaml"), 1, "two are called x"),
         (("replay", "verify", "no-such-folder"), 1, "no captured searches"),
         (("replay", "run", "x", "--shift", "1w"), 1, "not a duration"),
     ],

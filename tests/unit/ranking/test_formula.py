@@ -90,6 +90,41 @@ def test_nothing_below_the_floor_scores_above_the_bound(
     assert (final_scores(p, rows, NOW) <= limit).all()
 
 
+@given(
+    execution=st.sampled_from(["function_score", "script_score"]),
+    clamps=st.lists(st.floats(0.01, 10), min_size=1, max_size=3),
+    weight=st.floats(0, 10),
+    floor=scores,
+)
+def test_nothing_below_the_floor_scores_above_the_bound_whatever_its_factors(
+    execution: str, clamps: list[float], weight: float, floor: float
+) -> None:
+    numeric = [{"type": "numeric", "field": "price", "missing": 1, "max": clamp} for clamp in clamps]
+    rule = {"type": "rule", "field": "stock", "gte": 1, "weight": weight}
+    category = {"type": "category", "weights": {"shoes": weight}}
+    p = Profile.model_validate({"name": "p", "execution": execution, "factors": [*numeric, rule, category]})
+    columns = {
+        "price": np.array([0.0, 1.0, 1e6]),
+        "stock": np.array([np.nan, 1.0, 0.0]),
+        "category": np.array(["shoes", "shoes", None], dtype=object),
+    }
+    rows = docs(*[(floor, 1.0, 0.0)] * 3)
+    got = final_scores(p, Candidates(rows.rel, rows.image_score, rows.created_ms, columns=columns), NOW)
+    assert (got <= bound(p, np.array([floor], dtype=np.float32))[0]).all()
+
+
+def test_a_numeric_factor_at_its_clamp_does_not_exceed_the_bound() -> None:
+    # the clamp is in a script and stays double: 0.7 is more than float32(0.7), so casting it loses the proof
+    p = Profile.model_validate(
+        {"name": "p", "factors": [{"type": "numeric", "field": "price", "missing": 1, "max": 0.7}]}
+    )
+    rel = np.linspace(0.1, 40, 2_000).astype(np.float32)
+    nothing = np.full(len(rel), np.nan)
+    rows = Candidates(rel, nothing.astype(np.float32), nothing, columns={"price": np.full(len(rel), 5.0)})
+    assert (final_scores(p, rows, NOW) <= bound(p, rel)).all()
+    assert (rel * np.float32(0.7) < final_scores(p, rows, NOW)).any()
+
+
 def test_ties_go_to_the_smaller_item_id() -> None:
     scores = np.array([1.0, 2.0, 2.0, 2.0], dtype=np.float32)
     assert rank_order(scores, ["a", "c", "B", "b"]).tolist() == [2, 3, 1, 0]  # code points: B < b < c

@@ -117,6 +117,54 @@ def test_a_deleted_item_needs_only_its_id_and_version():
     assert document == {"item_id": "7", "status": "deleted", "updated_at": "2026-01-02T03:04:05.678Z"}
 
 
+def test_a_partial_message_holds_only_what_changed_and_a_null_takes_a_field_away():
+    message = parse_message({"item_id": "a", "partial": True, "updated_at": 1767323045678, "price": None})
+    assert message.is_partial
+    assert message.to_document() == {"item_id": "a", "updated_at": "2026-01-02T03:04:05.678Z"}
+    assert message.speaks_of == {"price"}
+    named = parse_message({**GOOD, "partial": True})
+    assert named.to_document() == parse_message(GOOD).to_document()
+    assert parse_message(message.to_json()) == message
+    assert b"partial" not in parse_message(GOOD).to_json()
+
+
+def test_a_partial_delete_is_a_whole_one():
+    message = parse_message(
+        {"item_id": "a", "partial": True, "status": "deleted", "updated_at": 1767323045678}
+    )
+    assert (message.is_deleted, message.is_partial) == (True, False)
+    assert "price" in message.speaks_of
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, "names none of ai_generated, category, created_at"),
+        ({"seller": "x"}, "names none of"),
+        ({"title": ""}, "title cannot be taken from an item"),
+        ({"created_at": None}, "created_at cannot be taken"),
+        ({"title": None}, "title: Input should be a valid string"),
+        ({"ai_generated": {"probability": 0}}, "send image_url with it"),
+        ({"price": -1}, "price"),
+    ],
+)
+def test_a_partial_message_that_leaves_half_an_item_is_refused(change, says):
+    with pytest.raises(InputError, match=says):
+        parse_message({"item_id": "a", "partial": True, "updated_at": 1767323045678, **change})
+
+
+def test_a_file_of_changes_needs_no_mark_on_each_line(tmp_path):
+    path = tmp_path / "prices.jsonl"
+    path.write_text('{"item_id": "a", "updated_at": 1767323045678, "price": 9}\n')
+    with pytest.raises(InputError, match=r"title and created_at missing.*partial"):
+        list(read_jsonl(path))
+    (message,) = read_jsonl(path, partial=True)
+    assert (message.is_partial, message.price) == (True, 9.0)
+    path.write_text("[1]\n")
+    with pytest.raises(InputError, match="line 1: not a JSON object"):
+        list(read_jsonl(path, partial=True))
+
+
 def test_a_photo_inside_the_message_is_not_kept_in_the_index():
     message = parse_message({**GOOD, "image_url": "data:image/jpeg;base64,AAAA"})
     assert message.image_url is not None

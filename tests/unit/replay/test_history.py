@@ -185,6 +185,11 @@ def test_lines_are_read_as_what_they_are() -> None:
     assert (message.kind, message.at_ms, score.kind, score.at_ms) == ("replace", T + 1, "patch", T + 2)
     assert "image_score" not in message.values
     assert score.values == {"image_score": 0.5, "image_scored_at": T + 2}
+    partial = {"item_id": "a", "updated_at": T, "partial": True, "price": 3, "description": None}
+    assert parse_change(partial) == [patch("a", T, price=3.0, description=None, updated_at=T)]
+    held = {"item_id": "a", "updated_at": T, "title": "x", "created_at": T, "partials": {"at": {"price": T}}}
+    (whole,) = parse_change(held)  # as a document of the index: its bookkeeping is no field of the item
+    assert whole.values.keys() == {"title", "created_at", "updated_at", "status"}
 
 
 @pytest.mark.parametrize(

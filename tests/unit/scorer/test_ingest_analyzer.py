@@ -130,6 +130,42 @@ def test_only_the_newest_message_of_an_item_is_used_whatever_its_place(analyzer,
     assert sum(scorer.batches) == 2
 
 
+def change(item_id, *, at=0, offset=0, **changed):
+    body = {"item_id": item_id, "partial": True, "updated_at": NOW + at, **changed}
+    return Record(json.dumps(body).encode(), item_id.encode(), "items", 1, offset)
+
+
+def test_a_change_of_the_price_alone_needs_no_photo_and_is_no_dead_letter(analyzer, scorer):
+    analysis = analyzer.analyze([change("a", price=3, category=None), change("b", image_url="255")])
+    assert not analysis.dead_letters
+    price, photo = analysis.documents
+    assert price.merged == {
+        "item_id": "a",
+        "updated_at": "2026-01-02T03:04:05.678Z",
+        "price": 3.0,
+        "category": None,
+    }
+    assert (price.is_partial, price.has_photo, price.is_scored) == (True, False, False)
+    assert (photo.has_photo, photo.source["image_score"]) == (True, 1.0)
+    assert scorer.batches == [1]
+
+
+def test_of_a_batch_only_the_changes_are_kept_that_nothing_newer_says_again(analyzer):
+    records = [
+        change("a", at=1, price=1),  # older than the whole message
+        change("a", at=5, price=5),  # said again by the next
+        change("a", at=9, price=9, category="coat"),
+        change("a", at=7, title="kept", price=7),
+        record("a", updated_at=NOW + 3, title="whole", image_url="255"),
+        record("a", updated_at=NOW + 2, title="older", image_url="255"),
+        change("a", at=9, price=10),  # as new as another, and later
+    ]
+    analysis = analyzer.analyze(records)
+    got = [(d.version - NOW, d.source.get("price"), d.source.get("title")) for d in analysis.documents]
+    assert got == [(3, None, "whole"), (7, 7.0, "kept"), (9, 9.0, None), (9, 10.0, None)]
+    assert analysis.superseded == 3
+
+
 def test_a_deleted_item_is_marked_and_its_photo_left_alone(analyzer, scorer):
     tombstone = Record(None, b"t", "items", 0, 3, timestamp_ms=NOW)
     analysis = analyzer.analyze([record("d", status="deleted", image_url="9"), tombstone])

@@ -105,10 +105,20 @@ def test_what_the_operator_chose_reaches_the_stream(monkeypatch):
     assert "rank-cli ingest backfill" in told["message"]
 
 
-def test_only_kafka_says_where_a_topic_ends():
-    result = run("stream", "--from", "redis://x", "--until-empty")
+@pytest.mark.parametrize("words", [["list"], ["replay"], ["drop", "--yes"]])
+def test_dead_letters_of_a_broker_that_cannot_be_read_are_one_sentence(words):
+    result = run("dlq", *words, "--from", "http://user:secret@example.org")
+    assert isinstance(result.exception, InputError)
+    assert "'http://example.org' is no broker" in str(result.exception)
+    result = run("dlq", *words, "--from", "redis://user:secret@127.0.0.1:9")
+    assert isinstance(result.exception, ServerError)
+    assert str(result.exception).startswith("Redis: nothing answers at redis://127.0.0.1:9")
+
+
+def test_an_offset_of_kafka_is_a_number():
+    result = run("dlq", "drop", "--through", "1795000000000-0")
     assert result.exit_code == 2
-    assert "--stop-after-idle-s" in result.stderr
+    assert "is no offset" in result.stderr
 
 
 def test_a_port_that_cannot_be_had_is_found_before_anything_is_read(monkeypatch):

@@ -22,6 +22,7 @@ class Server:
         self.answers = []
         self.bulks = []  # ids of each bulk request
         self.lines = []  # action lines of each bulk request
+        self.script = "held.partials"  # its source
         self.there = {"alias": True, "index": True, "script": False}
         self.sources = []  # what followed the action lines of each bulk request
 
@@ -29,7 +30,8 @@ class Server:
         if target.startswith("/_alias"):
             return (200 if self.there["alias"] else 404), {}
         if target.startswith("/_scripts"):
-            return (200 if self.there["script"] else 404), {"found": self.there["script"]}
+            found = {"found": self.there["script"], "script": {"source": self.script}}
+            return (200 if self.there["script"] else 404), found
         if method == "HEAD":
             return (200 if self.there["index"] else 404), {}
         lines = [json.loads(line) for line in body.decode().splitlines()]
@@ -223,8 +225,10 @@ def test_where_the_cluster_has_the_script_items_are_merged_by_it(es, server):
             "id": "rank-item-update-v1",
             "params": {"doc": {"category": None, "image_url": None, **MERGED}},
         },
-        "upsert": MERGED,
-        "_source": ["updated_at"],  # as it is afterwards: says whether the index holds something newer
+        "scripted_upsert": True,  # new or not, the script merges it
+        "upsert": {"item_id": "a"},
+        # as they are afterwards: they say whether the index holds something newer
+        "_source": ["updated_at", "status", "partials.whole", "partials.at"],
     }
 
 
@@ -234,6 +238,41 @@ def test_what_the_script_kept_is_stale_only_where_the_index_holds_something_newe
     result = merging(es, server).write(documents("old", "same", "new"))  # of 1000, 1001 and 1002
     assert [d.item_id for d in result.stale] == ["old"]
     assert [d.item_id for d in result.written] == ["same", "new"]
+
+
+@pytest.mark.parametrize(
+    ("there", "source", "state"),
+    [(False, "", "not there"), (True, "an earlier one", "older than this program")],
+)
+def test_a_partial_document_is_refused_where_no_script_can_merge_it(es, server, there, source, state):
+    server.there["script"], server.script = there, source
+    change = Document("a", 1001, {"item_id": "a", "price": 3.0}, Record(b""), is_partial=True)
+    result = Feeder(es, "items").write([change, *documents("b")])
+    ((document, why),) = result.refused
+    assert document is change
+    assert f"{state}: run `rank-cli templates apply`" in why
+    assert server.bulks == [["b"]]  # no half item, and the others go on
+
+
+def test_a_partial_document_makes_no_half_item_where_there_is_none(es, server):
+    source = {"item_id": "a", "updated_at": "1970-01-01T00:00:01.001Z", "price": 3.0}
+    change = Document("a", 1001, source, Record(b""), frozenset({"category"}), is_partial=True)
+    made = {"updated_at": source["updated_at"], "status": "deleted", "partials": {"whole": -1, "at": {}}}
+    server.answers = [lambda _: (201, made | {"partials": {"whole": -1, "at": {"price": 1001}}})]
+    result = merging(es, server).write([change])
+    assert (len(result.written), result.waiting) == (1, 1)
+    ((body,),) = server.sources
+    assert body["script"]["params"]["doc"] == {"category": None, **source}
+    assert body["upsert"] == {
+        "item_id": "a",
+        "status": "deleted",
+        "updated_at": source["updated_at"],
+        "partials": {
+            "whole": -1,
+            "at": {"category": 1001, "price": 1001},
+            "waiting": {"category": None, "price": 3.0},
+        },
+    }
 
 
 def test_an_update_that_met_other_writers_too_often_is_sent_again(es, server):

@@ -116,11 +116,14 @@ def test_a_broken_model_process_is_tried_again_only_a_little(channel):
     assert len(channel.script) == 6
 
 
-def test_who_waits_for_ever_waits_until_a_model_process_is_replaced(channel):
-    client = ScoreClient("x:1", wait_s=None)
+def test_who_waits_for_ever_waits_until_a_model_process_that_died_is_replaced(channel):
+    told = []
+    client = ScoreClient("x:1", wait_s=None, on_wait=told.append)
     client.config()
-    channel.script = [failure("INTERNAL")] * 4  # one more than others take
+    channel.script = [failure("INTERNAL", "Stub process 'image_score_0_0' is not healthy.")] * 4
     assert client.score(photos(255)).scores == [1.0]
+    assert len(told) == 1
+    assert "the process of model 'image_score' at x:1 died" in told[0]
 
 
 def test_a_server_that_is_gone_is_named_with_what_to_type(channel):

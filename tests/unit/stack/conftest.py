@@ -45,6 +45,7 @@ class WebServer:
     start_timeout_s: float = 20.0
     options: dict[str, str] = field(default_factory=dict)
     user: tuple[int, int] | None = None
+    broken: str | None = None  # why it has to be started again, until it is
     script: str | None = None  # runs in place of the server
 
     def prepare(self, cancel: threading.Event) -> None:
@@ -63,6 +64,10 @@ class WebServer:
 
     def address(self, given: Mapping[str, int]) -> str:
         return f"127.0.0.1:{given['broker']}"
+
+    def defect(self, given: Mapping[str, int]) -> str | None:
+        found, self.broken = self.broken, None
+        return found
 
     def probe(self, address: str, given: Mapping[str, int] | None) -> str:
         try:

@@ -34,6 +34,14 @@ def test_a_killed_engine_is_started_again_on_its_port(start, state):
     assert again.address == with_port.address
 
 
+def test_one_that_answers_and_is_broken_is_started_again_on_its_port(start, capsys):
+    first = start()
+    again = start(broken="a process of model 'x' died")
+    assert again.started
+    assert (again.address, again.pid == first.pid) == (first.address, False)
+    assert "Kafka: a process of model 'x' died; it is started again" in capsys.readouterr().err
+
+
 def test_a_recycled_pid_is_not_taken_for_the_engine(start, state):
     first = start()
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
