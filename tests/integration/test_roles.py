@@ -232,7 +232,12 @@ HIDDEN = {
 }
 # What only a later apply needs: the first one finds no history to read.
 LATER = {(f"templates apply{option}", ("history", "read")) for option in ("", " --no-create-index")}
-IN_A_DOCUMENT = (("items", "index"), ("items", "write"))  # refused for each document, without a hint
+IN_A_DOCUMENT = (  # refused for each document, without a hint
+    ("items", "index"),
+    ("items", "write"),
+    ("rank-monitor", "index"),
+    ("rank-monitor", "delete"),
+)
 PLACES = ("cluster", "items", "rank-profiles", "history")
 OTHERS = ("rank-monitor", "rank-rollouts")  # indices without a column: written as `INDEX:PRIVILEGE`
 
