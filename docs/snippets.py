@@ -25,6 +25,7 @@ RUN_BY = {
     "docs/interleaving.md": "tests/integration/simulated/test_clicks_docs.py",
     "docs/judgments.md": "tests/integration/simulated/test_clicks_docs.py",
     "docs/labelling.md": "tests/unit/scorer/test_labelling_docs.py",
+    "docs/monitoring.md": "tests/integration/test_monitoring.py",
     "docs/offpolicy.md": "tests/integration/simulated/test_clicks_docs.py",
     "docs/profiles.md": "tests/integration/test_demo.py",
     "docs/replay_formats.md": "tests/integration/test_recording.py",
@@ -34,7 +35,11 @@ RUN_BY = {
     "docs/statistics.md": "tests/integration/test_statistics_docs.py",
     "docs/tutorial.md": "tests/integration/test_demo.py",
 }
-RUNS = {"docs/profiles.md": 1, "docs/security.md": 2}  # blocks, where not all of a page's shell and Python
+RUNS = {
+    "docs/monitoring.md": 1,
+    "docs/profiles.md": 1,
+    "docs/security.md": 2,
+}  # blocks, where not all of a page's shell and Python
 # Why the others are not run as they stand.
 NOT_RUN = {
     "docs/ai_generated.md": "a stream has no end, and the classifier is yours",

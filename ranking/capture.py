@@ -20,7 +20,7 @@ import math
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -197,13 +197,21 @@ def write_events(folder: Path, events: Iterable[Event]) -> int:
     return sum(map(len, by_day.values()))
 
 
-def read_table(folder: Path, kind: str, schema: pa.Schema) -> pa.Table:
+def read_table(
+    folder: Path, kind: str, schema: pa.Schema, *, days: Collection[str] | None = None
+) -> pa.Table:
     """All rows of one kind (`searches` or `events`), in file order; empty where there are none.
+
+    Args:
+        folder: of captures.
+        kind: `searches` or `events`.
+        schema: of the rows.
+        days: take the files of these UTC days (`2026-11-20`) alone.
 
     Raises:
         InputError: a file is not Parquet, or lacks a column of the schema.
     """
-    tables = list(_read_parts(folder, kind, schema))
+    tables = list(_read_parts(folder, kind, schema, days))
     if not tables:
         return schema.empty_table()
     try:
@@ -214,10 +222,22 @@ def read_table(folder: Path, kind: str, schema: pa.Schema) -> pa.Table:
         ) from e
 
 
-def _read_parts(folder: Path, kind: str, schema: pa.Schema) -> Iterator[pa.Table]:
+def captured_days(folder: Path, kind: str = "searches") -> list[str]:
+    """The UTC days (`2026-11-20`) of which a capture folder holds files, in order."""
+    return sorted({path.parent.name.removeprefix("day=") for path in _part_files(folder, kind)})
+
+
+def _part_files(folder: Path, kind: str) -> list[Path]:
+    found = (folder / kind).glob("day=*/*.parquet")
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _read_parts(
+    folder: Path, kind: str, schema: pa.Schema, days: Collection[str] | None = None
+) -> Iterator[pa.Table]:
     """The files of one kind, one at a time, each with the schema's columns and those of its extra fields."""
-    for path in sorted((folder / kind).glob("day=*/*.parquet")):
-        if path.name.startswith("."):
+    for path in _part_files(folder, kind):
+        if days is not None and path.parent.name.removeprefix("day=") not in days:
             continue
         file = open_parquet(path)
         check_columns(path, file.schema_arrow, schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,13 +146,17 @@ class CaptureLog:
         return parse_filters(self.searches["filters"][i], str(self.searches["search_id"][i]))
 
 
-def read_log(folder: Path) -> CaptureLog:
+def read_log(folder: Path, *, days: Collection[str] | None = None) -> CaptureLog:
     """Read a capture folder.
+
+    Args:
+        folder: of captures.
+        days: read the searches of these UTC days (`2026-11-20`) alone.
 
     Raises:
         InputError: no searches, a broken file, a newer schema, duplicates, or lists of unequal length.
     """
-    table = read_table(folder, "searches", SEARCH_SCHEMA).combine_chunks()
+    table = read_table(folder, "searches", SEARCH_SCHEMA, days=days).combine_chunks()
     if table.num_rows == 0:
         raise no_searches(folder)
     check_schema_version(int(_pc.max(table["schema_version"]).as_py()), folder)

@@ -36,6 +36,7 @@ def full_app() -> typer.Typer:
         index,
         ingest,
         loadtest,
+        monitor,
         plan,
         plugin,
         replay,
@@ -58,7 +59,20 @@ def full_app() -> typer.Typer:
     boost.app.command("plan-execution")(plan.plan_execution)
     ingest.app.command("backfill")(backfill.backfill)
     ingest.app.add_typer(upgrade.app, name="upgrade")
-    for noun in (stack, templates, index, boost, plugin, scorer, ingest, replay, ab, rollout, loadtest):
+    for noun in (
+        stack,
+        templates,
+        index,
+        boost,
+        plugin,
+        scorer,
+        ingest,
+        replay,
+        ab,
+        rollout,
+        loadtest,
+        monitor,
+    ):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

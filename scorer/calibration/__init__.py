@@ -9,6 +9,7 @@ fit_score_map(new_scores, old_scores)            the new model on the old one's 
 
 from __future__ import annotations
 
+from ranking.drift import Drift, drift, population_stability
 from scorer.calibration.distribution import Distribution, by_category
 from scorer.calibration.domain import Domain
 from scorer.calibration.domain_file import (
@@ -18,7 +19,6 @@ from scorer.calibration.domain_file import (
     read_domain,
     save_domain,
 )
-from scorer.calibration.drift import Drift, drift, population_stability
 from scorer.calibration.features import score_and_describe
 from scorer.calibration.reference import Reference, read_reference, save_reference, take
 from scorer.calibration.score_map import fit_score_map

@@ -25,7 +25,7 @@ from index_templates.migration import Migration
 from index_templates.roles import ROLES, Role, api_key_request, create_api_key, role_descriptor
 from ranking.cli import full_app
 from ranking.cli._errors import explain_error
-from ranking.clock import format_time
+from ranking.clock import format_time, now_ms
 from ranking.errors import InputError, RankError, ServerError, StalePlan
 from ranking.es import connect
 from ranking.profile import find_profile, parse_profile
@@ -171,6 +171,7 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "plugin status": (None, ("plugin", "status")),
     "ingest upgrade status": (READY, ("ingest", "upgrade", "status")),
     "ingest upgrade compare": (READY, ("ingest", "upgrade", "compare")),
+    "monitor report": (None, ("monitor", "report")),
     "rollout status": (None, ("rollout", "status", "mine")),
     "rollout history": (None, ("rollout", "history", "mine")),
     "rollout simulate": (None, ("rollout", "simulate", "mine", "{tmp}/users", "--users", "9")),
@@ -186,6 +187,8 @@ COMMANDS: dict[str, tuple[str | None, Words]] = {
     "boost rollback": (None, ("boost", "rollback", "mine", "--yes")),
     "boost promote": (None, ("boost", "promote", "mine", "--yes")),
     "boost prune": (None, ("boost", "prune", "mine", "--keep", "1", "--yes")),
+    "monitor run, the first": (READY, ("monitor", "run", "{tmp}/log", "--rules", "{tmp}/rules.yaml")),
+    "monitor run": (READY, ("monitor", "run", "{tmp}/log", "--rules", "{tmp}/rules.yaml", "--live", "1")),
     "rollout start": (READY, ("rollout", "start", "{tmp}/mine.yaml", "--yes")),
     "rollout check": (None, roll_back),
     "rollout pause": (None, ("rollout", "pause", "mine")),
@@ -214,6 +217,8 @@ NO_LOGIN = (
     "ingest publish",
     "ingest dlq",
     "loadtest report",
+    "monitor dashboards",
+    "monitor simulate",
     "loadtest score",
     "loadtest worker",
     "replay",  # without --live
@@ -227,9 +232,14 @@ HIDDEN = {
 }
 # What only a later apply needs: the first one finds no history to read.
 LATER = {(f"templates apply{option}", ("history", "read")) for option in ("", " --no-create-index")}
-IN_A_DOCUMENT = (("items", "index"), ("items", "write"))  # refused for each document, without a hint
+IN_A_DOCUMENT = (  # refused for each document, without a hint
+    ("items", "index"),
+    ("items", "write"),
+    ("rank-monitor", "index"),
+    ("rank-monitor", "delete"),
+)
 PLACES = ("cluster", "items", "rank-profiles", "history")
-OTHERS = ("rank-rollouts",)  # indices without a column: written as `INDEX:PRIVILEGE`
+OTHERS = ("rank-monitor", "rank-rollouts")  # indices without a column: written as `INDEX:PRIVILEGE`
 
 
 @dataclass(frozen=True)
@@ -274,7 +284,7 @@ def read_table() -> list[Row]:
             for where, cell in zip(PLACES, places, strict=True)
             for one in cell.replace("`", "").split()
         ]
-        rows.append(Row(command.strip("`"), tuple(needs), frozenset(roles.split(", "))))
+        rows.append(Row(command.strip("`"), tuple(needs), frozenset(filter(None, roles.split(", ")))))
     return rows
 
 
@@ -314,6 +324,7 @@ def folder(
     """A profile, queries, and a log of them."""
     path = tmp_path_factory.mktemp("roles")
     (path / "queries.txt").write_text("red dress\n")
+    (path / "rules.yaml").write_text("rules: [{name: a, metric: score_parity, below: 1}]\n")
     (path / "mine.yaml").write_text(
         "name: mine\nexecution: script_score\nimage: {mode: additive, weight: 5}\n"
     )
@@ -361,8 +372,10 @@ class Bench:
                     es.delete_script(id=name)
 
     def fill(self, wanted: str) -> None:
-        if wanted == "to read" or wanted.startswith("boost ") or "colleague" in wanted:
+        if wanted == "to read" or wanted.startswith(("boost ", "monitor run")) or "colleague" in wanted:
             publish_versions(self.es)
+        if wanted in ("to read", "monitor run"):
+            keep_figures(self.es)
         if wanted == "to read" or wanted.startswith("rollout "):
             if wanted != "to read":
                 publish_versions(self.es, weights=(1, 4))
@@ -386,6 +399,17 @@ class Bench:
         if wanted == "index migrate --abort":
             names = {"old": f"{BARE}-000001", "new": f"{BARE}-000002"}
             Migration(family=BARE, **names, began_at=format_time(0), template_hash=None).save(self.es)
+
+
+def keep_figures(es: Elasticsearch) -> None:
+    """A store with one day of figures, and a slice that a run will take away."""
+    from monitoring.store import Store
+
+    store = Store(es)
+    store.prepare()
+    for day in ("2026-11-20", format_time(now_ms())[:10]):
+        slice_of = {"day": day, "platform": "old", "profile": "all", "k": 10, "simulated": False}
+        store.write([{"kind": "traffic", **slice_of, "searches": 1, "took_p50_ms": 3.0}])
 
 
 def roll_out(es: Elasticsearch, wanted: str) -> None:
