@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ranking import fields
 from ranking.profile import Profile
 from replay.report.formulas import formula
 
@@ -97,14 +96,9 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str) else number(float(value))
 
 
-def value_of(name: str, *, category: str | None, price: float | None, ai_prob: float | None) -> Any:
-    """A field that every item has a column of its own for."""
-    return {fields.CATEGORY: category, fields.PRICE: price, fields.AI_PROBABILITY: ai_prob}.get(name)
-
-
 def optional(value: Any) -> float | None:
     """None for NaN."""
     return None if value is None or np.isnan(value) else float(value)
 
 
-__all__ = ["Candidate", "Side", "number", "optional", "plain", "two_sides", "value_of"]
+__all__ = ["Candidate", "Side", "number", "optional", "plain", "two_sides"]

@@ -61,7 +61,8 @@ class Catalog:
 
     def choices(self) -> tuple[list[Choice], list[str]]:
         """All of them, and a sentence for each that cannot be read."""
-        found, problems = [], []
+        found: list[Choice] = []
+        problems: list[str] = []
         for key in self._keys(problems):
             try:
                 found.append(self.find(key))

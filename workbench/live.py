@@ -9,13 +9,13 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from ranking import fields
-from ranking.capture import OWN_FIELDS, CapturedItem
+from ranking.capture import CapturedItem
 from ranking.clock import now_ms as this_moment
 from ranking.errors import InputError
 from ranking.es import server_errors
 from ranking.profile import Profile
 from ranking.search import Pair, Searcher
-from workbench.answers import Candidate, Side, two_sides, value_of
+from workbench.answers import Candidate, Side, two_sides
 from workbench.asked import LiveSearch
 from workbench.catalog import Catalog
 from workbench.moved import moved
@@ -100,7 +100,11 @@ def _side(label: str, profile: Profile, own: Profile, pair: Pair) -> Side:
 
 
 def _candidate(item: CapturedItem, profile: Profile) -> Candidate:
-    own = {"category": item.category, "price": item.price, "ai_prob": item.ai_prob}
+    own: dict[str, str | float | None] = {
+        fields.CATEGORY: item.category,
+        fields.PRICE: item.price,
+        fields.AI_PROBABILITY: item.ai_prob,
+    }
     return Candidate(
         item_id=item.item_id,
         rel=item.rel,
@@ -108,10 +112,7 @@ def _candidate(item: CapturedItem, profile: Profile) -> Candidate:
         created_ms=item.created_ms,
         ai_prob=item.ai_prob,
         price=item.price,
-        columns={
-            name: value_of(name, **own) if name in OWN_FIELDS else item.extras.get(name)
-            for name in profile.factor_fields
-        },
+        columns={name: own[name] if name in own else item.extras.get(name) for name in profile.factor_fields},
     )
 
 

@@ -100,6 +100,11 @@ function newPair() {
   search();
 }
 
+function typeInto(input) {
+  input.focus();
+  input.select();
+}
+
 function swap() {
   const [one, two] = [byId("baseline"), byId("contender")];
   if (byId("swap").disabled) return;
@@ -173,7 +178,7 @@ function listen() {
   byId("keys").addEventListener("click", () => byId("help").showModal());
   addEventListener("scroll", hideTip, { passive: true });
   listenForKeys([
-    ["/", "type a query, or filter captured searches", () => byId(bench.view === "captures" ? "captured" : "query").focus()],
+    ["/", "type a query, or filter captured searches", () => typeInto(byId(bench.view === "captures" ? "captured" : "query"))],
     ["s", "swap baseline and contender", swap],
     ["r", "reset the sliders", () => bench.answer && touched() && resetLab(onmove)],
     ["j", "next captured search", () => bench.view === "captures" && pickCaptured(neighbour(1))],
