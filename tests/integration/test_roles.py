@@ -57,7 +57,8 @@ def make_messages(_folder: Path) -> None:
     """What `loadtest ingest` asks Elasticsearch; its messages go over Kafka, and its looks are searches."""
     from loadtest import read_messages
 
-    assert read_messages(connect(), READY)
+    with pytest.raises(InputError, match="no items on sale"):  # those of this family have no created_at
+        read_messages(connect(), READY)
 
 
 def search_beside_messages(folder: Path) -> None:
