@@ -92,6 +92,7 @@ class Feeder:
         self._require_alias: bool | None = None
         self._merges: bool | None = None  # with the stored script; None until the server was asked
         self._merges_parts = True  # and that script knows partial documents
+        self._likely_new = True  # most of the last request's items were not there before
         self._pool: ThreadPoolExecutor | None = None
 
     def check(self) -> None:
@@ -151,7 +152,7 @@ class Feeder:
         size = 0
         merges = bool(self._merges)
         for document in documents:
-            lines = bulk_lines(document, merges=merges)
+            lines = bulk_lines(document, merges=merges, likely_new=self._likely_new)
             if chunk and (len(chunk) == self.pace.max_docs or size + len(lines) > _MAX_BYTES):
                 yield chunk
                 chunk, size = [], 0
@@ -239,10 +240,12 @@ class Feeder:
         again: list[Sending] = []
         why, overloaded = "", False
         failures = f"{self._index}-failures"
+        n_new = 0
         for sending, item in zip(documents, items, strict=True):
             document = sending[0]
             (outcome,) = item.values()
             status, error = outcome["status"], outcome.get("error") or {}
+            n_new += status == 201
             kind = error.get("type", "")
             landed = outcome.get("_index", "")
             if status < 300 and landed.startswith(failures):
@@ -251,7 +254,7 @@ class Feeder:
                 )
             elif status < 300 and not is_stale(document, held := outcome.get("get", {}).get("_source", {})):
                 result.written.append(document)
-                result.waiting += document.is_partial and held.get(fields.STATUS) == fields.DELETED
+                result.waiting += document.is_partial and "waiting" in held.get(fields.PARTIALS, ())
                 self._observer.item(document.record, "written")
             elif status < 300 or (status == 409 and not self._merges):
                 result.stale.append(document)
@@ -272,6 +275,7 @@ class Feeder:
                 overloaded = overloaded or status in _OVERLOAD
             else:
                 self._refuse(document, _reason(error), result)
+        self._likely_new = 2 * n_new >= len(items)
         return again, why, overloaded
 
     def _refuse(self, document: Document, why: str, result: FeedResult) -> None:

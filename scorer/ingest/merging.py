@@ -17,15 +17,22 @@ from scorer.ingest.analyzer import Document
 
 UPDATE_SCRIPT: Final = "rank-item-update-v1"  # `rank-cli templates apply` stores it
 ANSWERED: Final = tuple(f"items.*.{name}" for name in ("_index", "status", "error", "get._source"))
-_READ: Final = (fields.UPDATED_AT, fields.STATUS, f"{fields.PARTIALS}.whole", f"{fields.PARTIALS}.at")
+_READ: Final = (fields.UPDATED_AT, fields.PARTIALS)
 _CONFLICTS: Final = 3  # times the server itself tries an update again that met another writer
 _WITH_PHOTO: Final = (fields.IMAGE_HASH, fields.AI_GENERATED)  # as new as the photo's address
 _NO_WHOLE: Final = -1  # no whole message came yet
 _OWN: Final = (fields.ITEM_ID, fields.UPDATED_AT)
 
 
-def bulk_lines(document: Document, *, merges: bool) -> bytes:
-    """Two lines of a bulk request: a scripted update, or a whole document under its version."""
+def bulk_lines(document: Document, *, merges: bool, likely_new: bool = True) -> bytes:
+    """Two lines of a bulk request: a scripted update, or a whole document under its version.
+
+    Args:
+        document: what to write.
+        merges: by the stored script.
+        likely_new: the item is likely not there, so its document goes with the update. Else the script would
+            fill it from its id: cheaper, since the pipeline runs on what is sent for a new item in any case.
+    """
     action: dict[str, Any] = {"_id": document.item_id}
     if not merges:
         guard = {"version": document.version, "version_type": "external_gte"}
@@ -37,7 +44,9 @@ def bulk_lines(document: Document, *, merges: bool) -> bytes:
     }
     if document.is_partial:
         body["upsert"] = absent_item(document)
-    else:  # the script fills a new item too: the server parses, and its pipeline sees, the id alone
+    elif likely_new:
+        body["upsert"] = document.source
+    else:
         body |= {"scripted_upsert": True, "upsert": {fields.ITEM_ID: document.item_id}}
     return b"%b\n%b\n" % (to_json({"update": action}), to_json(body))
 

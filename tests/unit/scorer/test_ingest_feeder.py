@@ -225,11 +225,22 @@ def test_where_the_cluster_has_the_script_items_are_merged_by_it(es, server):
             "id": "rank-item-update-v1",
             "params": {"doc": {"category": None, "image_url": None, **MERGED}},
         },
-        "scripted_upsert": True,  # new or not, the script merges it
-        "upsert": {"item_id": "a"},
+        "upsert": MERGED,
         # as they are afterwards: they say whether the index holds something newer
-        "_source": ["updated_at", "status", "partials.whole", "partials.at"],
+        "_source": ["updated_at", "partials"],
     }
+
+
+def test_where_items_are_mostly_there_the_document_is_not_sent_a_second_time(es, server):
+    server.answers = [lambda _: (200, None), lambda _: (201, None)]
+    feeder = merging(es, server)
+    for name in "abc":
+        feeder.write(documents(name))
+    whole, thin, again = (body for (body,) in server.sources)
+    assert "scripted_upsert" not in whole
+    assert (thin["scripted_upsert"], thin["upsert"]) == (True, {"item_id": "b"})
+    assert thin["script"]["params"]["doc"] == {"title": "b", "status": "on_sale"}
+    assert again["upsert"] == {"title": "c", "status": "on_sale"}  # the last one was new
 
 
 def test_what_the_script_kept_is_stale_only_where_the_index_holds_something_newer(es, server):
@@ -257,8 +268,8 @@ def test_a_partial_document_is_refused_where_no_script_can_merge_it(es, server, 
 def test_a_partial_document_makes_no_half_item_where_there_is_none(es, server):
     source = {"item_id": "a", "updated_at": "1970-01-01T00:00:01.001Z", "price": 3.0}
     change = Document("a", 1001, source, Record(b""), frozenset({"category"}), is_partial=True)
-    made = {"updated_at": source["updated_at"], "status": "deleted", "partials": {"whole": -1, "at": {}}}
-    server.answers = [lambda _: (201, made | {"partials": {"whole": -1, "at": {"price": 1001}}})]
+    kept = {"whole": -1, "at": {"price": 1001}, "waiting": {"price": 3.0}}
+    server.answers = [lambda _: (201, {"updated_at": source["updated_at"], "partials": kept})]
     result = merging(es, server).write([change])
     assert (len(result.written), result.waiting) == (1, 1)
     ((body,),) = server.sources
