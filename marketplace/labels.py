@@ -38,7 +38,7 @@ def read_labels(paths: Sequence[Path], problems: list[str]) -> dict[str, float]:
             where = f"{path.name} line {number}"
             try:
                 page = _page(json.loads(line), where, problems)
-            except ValueError as e:  # json.JSONDecodeError is one
+            except (ValueError, RecursionError) as e:  # json.JSONDecodeError is one
                 problems.append(f"{where}: {_reason(e)}")
                 continue
             n_used += 1
@@ -74,5 +74,5 @@ def _page(record: Any, where: str, problems: list[str]) -> dict[str, float]:
     return {image: (score - low) / (high - low) for image, score in usable.items()}
 
 
-def _reason(e: ValueError) -> str:
+def _reason(e: ValueError | RecursionError) -> str:
     return f"not JSON ({e.msg})" if isinstance(e, json.JSONDecodeError) else str(e)

@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from ranking import fields
 from ranking.errors import InputError
 from ranking.factors import Kind
+from ranking.parquet_file import check_columns, check_filled, open_parquet, parquet_errors
 from ranking.profile import Profile, parse_profile
 
 SCHEMA_VERSION = 4  # 2 adds columns of extras, 3 `source` and nulls, 4 `execution`; older ones are read too
@@ -141,6 +142,7 @@ SEARCH_SCHEMA = pa.schema(
     ]
 )
 
+FILLED = ("schema_version", "search_id", "query", "now_ms", "profile_hash", "k")  # columns without a null
 ADDED_LATER = ("arm", "execution", "source")  # null in files that were written before
 
 EVENT_SCHEMA = pa.schema(
@@ -217,10 +219,12 @@ def _read_parts(folder: Path, kind: str, schema: pa.Schema) -> Iterator[pa.Table
     for path in sorted((folder / kind).glob("day=*/*.parquet")):
         if path.name.startswith("."):
             continue
-        try:
-            table = pq.ParquetFile(path).read()
-        except (pa.ArrowInvalid, OSError) as e:
-            raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
+        file = open_parquet(path)
+        check_columns(path, file.schema_arrow, schema)
+        if kind == "searches":
+            check_filled(path, file, FILLED)
+        with parquet_errors(path):
+            table = file.read()
         for name in ADDED_LATER:
             if name in schema.names and name not in table.column_names:
                 nulls = pa.nulls(table.num_rows, schema.field(name).type)
@@ -230,7 +234,9 @@ def _read_parts(folder: Path, kind: str, schema: pa.Schema) -> Iterator[pa.Table
             raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
         extras = [name for name in table.column_names if name.startswith(EXTRA)]
         wanted = table.select([*schema.names, *extras])
-        yield wanted.cast(pa.schema([*schema, *(wanted.schema.field(name) for name in extras)]))
+        with parquet_errors(path):
+            cast = wanted.cast(pa.schema([*schema, *(wanted.schema.field(name) for name in extras)]))
+        yield cast
 
 
 def read_captures(folder: Path) -> Iterator[CaptureRecord]:
@@ -250,13 +256,28 @@ def read_captures(folder: Path) -> Iterator[CaptureRecord]:
         )
 
 
+def parse_filters(text: str | None, search_id: str) -> dict[str, Any]:
+    """The filters of a captured search, as they are written.
+
+    Raises:
+        InputError: they are no JSON object.
+    """
+    try:
+        filters = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        filters = None
+    if not isinstance(filters, dict):
+        raise InputError(f"search {search_id}: its filters are not a JSON object")
+    return filters
+
+
 def _records(table: pa.Table) -> Iterator[CaptureRecord]:
     for batch in table.to_batches(max_chunksize=256):
         for row in batch.to_pylist():
             columns = [row.pop(name) for name in ITEM_COLUMNS]
             extras = {name.removeprefix(EXTRA): row.pop(name) for name in list(row) if name.startswith(EXTRA)}
             row.pop("schema_version")
-            row["filters"] = json.loads(row["filters"] or "{}")
+            row["filters"] = parse_filters(row["filters"], row["search_id"])
             columns[_REL] = [math.nan if rel is None else rel for rel in columns[_REL]]
             items = tuple(
                 CapturedItem(**dict(zip(ITEM_COLUMNS, values, strict=True)), extras=_extras_of(extras, i))
@@ -276,7 +297,7 @@ def read_profiles(folder: Path) -> dict[str, Profile]:
     for path in sorted((folder / "profiles").glob("*.json")):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        except (OSError, ValueError, RecursionError) as e:
             raise InputError(f"{path} is not JSON: {e}") from e
         profile = parse_profile(data, path)
         if profile.hash != path.stem:

@@ -22,6 +22,7 @@ from ranking.errors import ConfigError
 from ranking.factors import Factor, Kind
 from ranking.freshness import Freshness
 from ranking.image import ImageBoost
+from ranking.yaml_file import read_yaml
 
 Execution = Literal["function_score", "script_score", "window", "plugin"]
 Platform = Literal["web", "ios", "android"]
@@ -181,7 +182,7 @@ def load_profile(path: str | Path) -> Profile:
         ConfigError: a file is missing, is not YAML, extends itself, or a key is wrong.
     """
     path = Path(path)
-    return parse_profile(_extended(_read_yaml(path), path, ()), path)
+    return parse_profile(_extended(read_yaml(path), path, ()), path)
 
 
 def profile_schema() -> dict[str, Any]:
@@ -199,17 +200,6 @@ def profile_schema() -> dict[str, Any]:
     }
 
 
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(path, ["no such file"]) from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(path, [f"cannot be read: {e}"]) from e
-    except (yaml.YAMLError, RecursionError) as e:
-        raise ConfigError(path, [f"not YAML: {' '.join(str(e).split())}"]) from e
-
-
 def _extended(data: Any, path: Path, below: tuple[str, ...]) -> Any:
     """`data` over what it extends; `below` holds the files that led here."""
     if not isinstance(data, dict) or "extends" not in data:
@@ -224,7 +214,7 @@ def _extended(data: Any, path: Path, below: tuple[str, ...]) -> Any:
     if is_path and str(base_path) in known:
         raise ConfigError(path, [f"extends: {name} leads back to this file"])
     if is_path:
-        base = _extended(_read_yaml(base_path), base_path, known)
+        base = _extended(read_yaml(base_path), base_path, known)
     else:
         shipped = resources.files("ranking") / "profiles" / f"{name}.yaml"
         if not shipped.is_file():

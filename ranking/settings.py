@@ -124,7 +124,7 @@ class Settings(BaseSettings):
             record = json.loads(path.read_text())
         except FileNotFoundError:
             return {}
-        except (json.JSONDecodeError, OSError) as e:
+        except (ValueError, RecursionError, OSError) as e:
             raise ConfigError(path, [str(e)], hint="delete it and run `rank-cli stack up` again") from e
         return record if isinstance(record, dict) else {}
 
@@ -163,7 +163,7 @@ def read_credentials(path: Path) -> tuple[str, SecretStr]:
     except PermissionError as e:
         hint = "ask its owner for an API key (`rank-cli stack api-key`), and set ELASTICSEARCH_API_KEY"
         raise ConfigError(path, ["belongs to another user"], hint=hint) from e
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         hint = "run `rank-cli stack down elasticsearch`, then `rank-cli stack up elasticsearch --secure`"
         raise ConfigError(path, ["holds no user and password"], hint=hint) from e
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ranking.capture import ADDED_LATER, EXTRA, SEARCH_SCHEMA
+from ranking.capture import ADDED_LATER, EXTRA, FILLED, SEARCH_SCHEMA
 from ranking.errors import InputError
+from ranking.parquet_file import check_columns, check_filled, open_parquet, parquet_errors
 from ranking.profile import Profile
 from replay.log import CaptureLog, build_log, check_schema_version, check_unique, no_searches
 
@@ -56,12 +57,12 @@ def list_parts(folder: Path) -> list[Part]:
     """
     parts, ids, newest, extras = [], [], 0, pa.schema([])
     for path in _files(folder):
-        try:
-            file = pq.ParquetFile(path)
+        file = open_parquet(path)
+        with parquet_errors(path):
             present = file.schema_arrow
             head = file.read(columns=["search_id", "schema_version"])
-        except (pa.ArrowInvalid, OSError) as e:
-            raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
+        check_columns(path, present, SEARCH_SCHEMA)
+        check_filled(path, file, FILLED)
         lacking = [name for name in SEARCH_SCHEMA.names if name not in (*present.names, *ADDED_LATER)]
         if lacking:
             raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
@@ -160,10 +161,8 @@ class _RowGroup:
 
 def _record_batches(file: Any, part: Part, size: int, columns: list[str]) -> Iterator[Any]:
     """A function of its own: a generator that knew its row group would keep it alive in a circle."""
-    try:
+    with parquet_errors(part.path):
         yield from file.iter_batches(size, row_groups=[part.row_group], columns=columns, use_threads=False)
-    except (pa.ArrowInvalid, OSError) as e:
-        raise InputError(f"{part.path} is not a readable Parquet file: {e}", hint="move it away") from e
 
 
 @dataclass(frozen=True, slots=True)

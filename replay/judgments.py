@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ranking.errors import InputError
+from ranking.parquet_file import open_parquet, parquet_errors
 from replay.log import CaptureLog
 
 F64 = NDArray[np.float64]
@@ -255,12 +256,10 @@ def _check_agreement(table: Any, sources: list[str], folder: Path) -> None:
 
 
 def _read(path: Path) -> Any:
-    try:
-        file = pq.ParquetFile(path)
+    file = open_parquet(path)
+    with parquet_errors(path):
         present = [name for name in SCHEMA.names if name in file.schema_arrow.names]
         table = file.read(columns=present)
-    except (pa.ArrowInvalid, OSError) as e:
-        raise InputError(f"{path} is not a readable file of judgments: {e}") from e
     lacking = {"query", "item_id", "grade"} - set(present)
     if lacking:
         raise InputError(f"{path} lacks the columns {', '.join(sorted(lacking))}")
@@ -268,7 +267,7 @@ def _read(path: Path) -> Any:
         table = table.append_column("source", pa.array([path.stem] * table.num_rows, pa.string()))
     try:
         table = table.select(SCHEMA.names).cast(SCHEMA)
-    except pa.ArrowInvalid as e:
+    except pa.ArrowException as e:
         raise InputError(f"{path}: a column of judgments has the wrong type: {e}") from e
     for name in ("query", "item_id"):
         if table[name].null_count:

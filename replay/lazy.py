@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ranking.errors import InputError
+
 _pc: Any = pc  # its functions are made at run time: no checker sees them
 
 
@@ -105,6 +107,11 @@ class ItemIds:
 
     def _dictionary(self) -> tuple[NDArray[np.int64], Any]:
         if self._encoded is None:
+            if self.array.null_count:
+                raise InputError(
+                    f"{self.array.null_count} candidates have no item_id",
+                    hint="`rank-cli replay check` says more of a capture folder",
+                )
             encoded = self.array.dictionary_encode()
             index = encoded.indices.to_numpy(zero_copy_only=False)
             self._encoded = (np.asarray(index, dtype=np.int64), encoded.dictionary)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ranking import fields
-from ranking.capture import EXTRA, ITEM_COLUMNS, SCHEMA_VERSION, SEARCH_SCHEMA, read_profiles, read_table
+from ranking.capture import (
+    EXTRA,
+    ITEM_COLUMNS,
+    SCHEMA_VERSION,
+    SEARCH_SCHEMA,
+    parse_filters,
+    read_profiles,
+    read_table,
+)
 from ranking.errors import InputError
 from ranking.formula import Candidates
 from ranking.profile import Profile
@@ -136,7 +143,7 @@ class CaptureLog:
 
     def filters(self, i: int) -> dict[str, Any]:
         """The filters of search i."""
-        return dict(json.loads(self.searches["filters"][i] or "{}"))
+        return parse_filters(self.searches["filters"][i], str(self.searches["search_id"][i]))
 
 
 def read_log(folder: Path) -> CaptureLog:

@@ -67,7 +67,7 @@ class Record:
             if data["state_dir"] != str(self.path.parent):
                 return {}  # a copy of another checkout's record, whose engines are not ours to stop
             return {name: Entry(**raw) for name, raw in data["engines"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise ConfigError(
                 self.path, [f"cannot be read: {e}"], hint="delete it and run `rank-cli stack up` again"
             ) from e

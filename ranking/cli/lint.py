@@ -142,7 +142,7 @@ def _read(target: str | None) -> Profile | dict[str, Any]:
         data = json.loads(text)
     except (OSError, UnicodeDecodeError) as e:
         raise InputError(f"{target} cannot be read: {e}") from e
-    except json.JSONDecodeError as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"{target} is not JSON: {e}") from e
     if not isinstance(data, dict):
         raise InputError(f"{target} is not a search body", hint='a body is an object, such as {"query": ...}')

@@ -176,7 +176,7 @@ def _rows(paths: list[Path], rejects: list[Reject]) -> Iterator[tuple[int, dict[
                     continue
                 try:
                     row = json.loads(raw)
-                except ValueError:
+                except (ValueError, RecursionError):
                     row = None
                 if isinstance(row, dict):
                     yield line, row["_source"] if isinstance(row.get("_source"), dict) else row

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ranking.errors import InputError
+from ranking.parquet_file import open_parquet, parquet_errors
 from replay.ab.metrics import Metric
 from replay.ab.users import NUMBERS, OTHERS, TEXTS, Reject, Users, users_of
 
@@ -39,16 +40,11 @@ def read_users(path: Path, metrics: Sequence[Metric] = ()) -> Users:
         return users_of_captures(path, needed) if is_capture else users_of_ubi(path, needed)
     if path.suffix == ".csv":
         return _read_csv(path, needed)
-    try:
-        file = pq.ParquetFile(path)
+    with parquet_errors(path):
+        file = open_parquet(path)
         names = file.schema_arrow.names
         known = {*TEXTS, *NUMBERS, *OTHERS, *needed}
         table = file.read(columns=[name for name in names if name.removeprefix("pre_") in known])
-    except (pa.ArrowInvalid, OSError) as e:
-        raise InputError(
-            f"{path} is not a readable Parquet file: {e}",
-            hint="Parquet, .csv, UBI .jsonl or a capture folder",
-        ) from e
     return users_of(table, path.name, needed=needed)
 
 
@@ -95,7 +91,8 @@ def _read_csv(path: Path, needed: Sequence[str]) -> Users:
                 parse_options=tolerant,
                 convert_options=_as_text((*names, *(f"pre_{name}" for name in names))),
             )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as e:
+        list(table.column_names)  # headings that are no UTF-8 are found when they are looked at
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
         raise InputError(f"{path} is not a readable CSV file: {e}") from e
     gone = np.array(sorted(reject.row for reject in broken), dtype=np.int64)
     rows = np.arange(1, table.num_rows + len(gone) + 1)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ranking.clock import format_duration, format_time
+from ranking.parquet_file import open_parquet, parquet_errors
 from replay.checks.check import Check, found
 from replay.checks.logged_events import LoggedEvents
 from replay.log import CaptureLog
@@ -91,7 +91,8 @@ def _followers(folder: Path) -> Iterator[tuple[str, int, int]]:
     """Each search that follows another of its session in one file, with both clocks."""
     for path in sorted((folder / "searches").glob("day=*/[!.]*.parquet")):
         last: dict[str, int] = {}
-        columns = pq.ParquetFile(path).read(columns=["session_id", "now_ms"])
+        with parquet_errors(path):
+            columns = open_parquet(path).read(columns=["session_id", "now_ms"])
         for session, now in zip(columns[0].to_pylist(), columns[1].to_pylist(), strict=True):
             if session is None:
                 continue

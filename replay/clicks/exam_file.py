@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ranking.errors import InputError
 from replay.clicks.exam_probs import ExamProb
 
 KIND = "exam_prob"
+MOST_RANK: Final = 10_000  # a page that long is a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,26 @@ def read_exam_probs(path: Path) -> ExamProbs:
         data = json.loads(path.read_text(encoding="utf-8"))
         rows: list[dict[str, Any]] = data["rows"]
         kind = data["kind"]
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise InputError(
             f"{path} is not a file of exam_prob: {e!r}", hint="write one with `rank-cli replay judge`"
         ) from e
     if kind != KIND:
         raise InputError(f"{path} holds {kind!r}, not {KIND!r}")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{path}: rows must be a list of objects")
     found: dict[str, dict[int, float]] = {}
     for i, row in enumerate(rows):
         rank, prob = row.get("rank"), row.get("exam_prob")
-        if not isinstance(rank, int) or rank < 1 or not isinstance(row.get("platform"), str):
-            raise InputError(f"{path}: row {i} has no platform, or no rank from 1 on")
+        if (
+            not isinstance(rank, int)
+            or not 1 <= rank <= MOST_RANK
+            or not isinstance(row.get("platform"), str)
+        ):
+            raise InputError(f"{path}: row {i} has no platform, or no rank from 1 to {MOST_RANK}")
         if prob is None:
             continue
-        if not isinstance(prob, int | float) or not 0 < prob < float("inf"):
+        if not isinstance(prob, int | float) or not 0 < prob < 1e300:
             raise InputError(f"{path}: row {i}: exam_prob {prob!r} is not a number above 0")
         if rank in found.setdefault(row["platform"], {}):
             raise InputError(f"{path}: rank {rank} of {row['platform']} stands there twice")

@@ -166,7 +166,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(content)
-        except json.JSONDecodeError as e:
+        except (ValueError, RecursionError) as e:
             raise InputError(f"{path}:{line}: not JSON: {e}") from e
         if not isinstance(row, dict):
             raise InputError(f"{path}:{line}: not a JSON object")

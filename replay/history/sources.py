@@ -160,16 +160,17 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Rows of a change log as Parquet: what is null was not changed."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from ranking.parquet_file import open_parquet, parquet_errors
 
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as e:
-        raise InputError(f"{path} is not a readable Parquet file: {e}") from e
-    number = 0
-    for batch in file.iter_batches(batch_size=10_000):
-        for row in batch.to_pylist():
+    file, number = open_parquet(path), 0
+    batches = file.iter_batches(batch_size=10_000)
+    while True:
+        with parquet_errors(path):
+            batch = next(batches, None)
+            rows = [] if batch is None else batch.to_pylist()
+        if batch is None:
+            return
+        for row in rows:
             number += 1
             yield number, {name: _plain(value) for name, value in row.items() if value is not None}
 

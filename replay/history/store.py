@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ranking import fields
 from ranking.errors import InputError
+from ranking.parquet_file import check_columns, check_filled, open_parquet
 from replay.history.changes import DATES
 from replay.history.fold import KNOWN, REMOVED, VALID_FROM, VALID_TO
 
@@ -29,6 +30,9 @@ SCHEMA_VERSION: Final = 1
 pc: Any = pyarrow.compute  # its functions are made when it is loaded, so they have no types
 _FILE, _META = "intervals.parquet", "history.json"
 _FRAME: Final = (fields.ITEM_ID, VALID_FROM, VALID_TO, REMOVED)
+_FRAME_SCHEMA: Final = pa.schema(
+    [(fields.ITEM_ID, pa.string()), (VALID_FROM, pa.int64()), (VALID_TO, pa.int64()), (REMOVED, pa.bool_())]
+)
 _FOREVER: Final = np.iinfo(np.int64).max
 
 
@@ -203,8 +207,11 @@ def read_history(folder: Path) -> History:
         )
     try:
         version = json.loads((folder / _META).read_text(encoding="utf-8"))["schema_version"]
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError, ValueError, KeyError) as e:
+        file = open_parquet(path)
+        check_columns(path, file.schema_arrow, _FRAME_SCHEMA)
+        check_filled(path, file, (fields.ITEM_ID, VALID_FROM))
+        table = file.read()
+    except (InputError, pa.ArrowException, OSError, ValueError, LookupError, TypeError, RecursionError) as e:
         raise InputError(f"{folder} holds no readable history: {e}", hint="build it again") from e
     if version > SCHEMA_VERSION:
         raise InputError(f"{folder} has history format {version}, this version reads {SCHEMA_VERSION}")

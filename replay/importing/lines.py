@@ -18,6 +18,7 @@ from ranking.errors import InputError
 from ranking.rows import RowError, parse_object
 
 Kind = Literal["json", "text", "csv"]
+MOST_LINE = 16_000_000  # bytes; a few kilobytes of gzip can be one endless line
 _MAX_CSV_LINES = 50  # lines that one quoted field may run over; a stray quote ends there
 
 
@@ -47,7 +48,11 @@ def read_rows(path: Path, kind: Kind) -> Iterator[Row]:
 
 def _text_rows(path: Path) -> Iterator[Row]:
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(_lines(file), start=1):
+            if len(raw) > MOST_LINE:
+                shown = raw[:200].decode(errors="replace")
+                yield Row(path, number, shown, reason=f"longer than {MOST_LINE // 1_000_000} MB")
+                continue
             line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
             line = line.rstrip(b"\r\n")
             try:
@@ -57,6 +62,14 @@ def _text_rows(path: Path) -> Iterator[Row]:
                 continue
             if text.strip():
                 yield Row(path, number, text)
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    """Lines; of one that is too long only its beginning, `MOST_LINE` bytes and one more, is kept."""
+    while raw := file.readline(MOST_LINE + 1):
+        yield raw
+        while len(raw) > MOST_LINE and not raw.endswith(b"\n"):
+            raw = file.readline(MOST_LINE + 1)
 
 
 def _json_rows(path: Path) -> Iterator[Row]:

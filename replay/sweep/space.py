@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from ranking.errors import ConfigError, InputError
 from ranking.profile import Profile
+from ranking.yaml_file import read_yaml
 
 Point = Mapping[str, Any]  # a value for each key, such as {"image.weight": 1.5}
 _ROOTS = ("image", "freshness", "factors")
@@ -137,12 +137,7 @@ def read_space(path: Path) -> Space:
     Raises:
         ConfigError: it is not one; names the key.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(path, [f"cannot be read: {e}"]) from e
-    except yaml.YAMLError as e:
-        raise ConfigError(path, [f"not YAML: {' '.join(str(e).split())}"]) from e
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise ConfigError(path, ["a space is a mapping of keys to values, see docs/sweep.md"])
     keys: dict[str, Sequence[Any] | Range] = {}

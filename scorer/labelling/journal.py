@@ -130,7 +130,7 @@ def _check_about(path: Path, about: Mapping[str, Any]) -> None:
     except FileNotFoundError:
         write_text(path, [json.dumps(about, indent=2, ensure_ascii=False) + "\n"])
         return
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise InputError(f"{path} cannot be read: {e}", hint="name another folder") from e
     for name in about:
         if not isinstance(before, dict) or before.get(name) != about[name]:
@@ -167,7 +167,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 row = json.loads(line)
                 row["key"]
-            except (ValueError, TypeError, KeyError) as e:
+            except (ValueError, TypeError, KeyError, RecursionError) as e:
                 words = f"{path} line {number} is damaged: {e}"
                 raise InputError(words, hint="move the file away") from None
             yield row

@@ -131,7 +131,7 @@ def _check_words(spec: str, texts: Sequence[str]) -> None:
         return
     try:
         known = set(json.loads(path.read_text(encoding="utf-8"))["words"])
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise InputError(f"{path} is no list of known words: {e}") from e
     unknown = sorted({word for text in texts for word in text.lower().split()} - known - {"a", "with"})
     if unknown:

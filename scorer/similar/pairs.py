@@ -58,7 +58,7 @@ def read_pairs(path: Path) -> PairFile:
             first = e.errors()[0]
             skipped.append(f"line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
             continue
-        except ValueError:
+        except (ValueError, RecursionError):
             skipped.append(f"line {number}: not JSON")
             continue
         if pair.image in found:

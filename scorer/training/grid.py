@@ -33,7 +33,7 @@ def read_grid(path: Path, config: TrainConfig) -> list[TrainConfig]:
         grid: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}") from None
-    except json.JSONDecodeError as e:
+    except (ValueError, RecursionError) as e:
         raise ConfigError(path, [f"file: {e}"]) from None
     if not isinstance(grid, dict) or not grid:
         raise ConfigError(path, ["file: not an object of field names and lists of values"])
