@@ -74,5 +74,5 @@ def _page(record: Any, where: str, problems: list[str]) -> dict[str, float]:
     return {image: (score - low) / (high - low) for image, score in usable.items()}
 
 
-def _reason(e: ValueError) -> str:
+def _reason(e: ValueError | RecursionError) -> str:
     return f"not JSON ({e.msg})" if isinstance(e, json.JSONDecodeError) else str(e)

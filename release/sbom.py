@@ -68,7 +68,7 @@ def declared(extras: bool = True) -> set[str]:
         lines += [line for group in project["optional-dependencies"].values() for line in group]
     wanted = [Requirement(line) for line in lines]
     here = [one for one in wanted if one.marker is None or one.marker.evaluate()]
-    return {canonicalize_name(one.name) for one in here} - {"rank-toolkit"}
+    return {str(canonicalize_name(one.name)) for one in here} - {"rank-toolkit"}
 
 
 def problems(bill: dict[str, Any], wanted: set[str]) -> list[str]:

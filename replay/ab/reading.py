@@ -91,7 +91,8 @@ def _read_csv(path: Path, needed: Sequence[str]) -> Users:
                 parse_options=tolerant,
                 convert_options=_as_text((*names, *(f"pre_{name}" for name in names))),
             )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as e:
+        list(table.column_names)  # headings that are no UTF-8 are found when they are looked at
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
         raise InputError(f"{path} is not a readable CSV file: {e}") from e
     gone = np.array(sorted(reject.row for reject in broken), dtype=np.int64)
     rows = np.arange(1, table.num_rows + len(gone) + 1)
