@@ -23,7 +23,7 @@ demo: $(READY) ## ingest, score, search, replay and report on the local engines
 
 test: $(READY) browser ## unit and integration tests, and the README's snippets, on the real engines
 	@$(BIN)/rank-cli stack up & engines=$$!; \
-	$(BIN)/pytest tests/unit tests/faults tests/integration --durations=15; status=$$?; \
+	$(BIN)/pytest tests/unit tests/fuzz tests/faults tests/integration --durations=15; status=$$?; \
 	wait $$engines && exit $$status
 
 unit: $(READY) ## unit tests: seconds, no server

@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loadtest.histogram import merged
@@ -28,6 +27,7 @@ from loadtest.results import Result, Side, StepResult
 from loadtest.sender import Kind
 from loadtest.summary import MEASURES, Summary
 from ranking.errors import ConfigError, InputError
+from ranking.yaml_file import read_yaml
 
 Percentile = Literal["p50", "p90", "p95", "p99", "p99.9", "max"]
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)]
@@ -78,12 +78,7 @@ def read_slo(path: Path) -> Slo:
     Raises:
         ConfigError: it cannot be read, or keys are wrong: all of them at once.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(path, [e.strerror or str(e)]) from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as e:
-        raise ConfigError(path, [f"not YAML: {' '.join(str(e).split())}"]) from e
+    data = read_yaml(path)
     if not isinstance(data, dict) or not data:
         raise ConfigError(path, ["an SLO is a mapping of limits, see docs/loadtest.md"])
     try:

@@ -24,11 +24,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from monitoring.metrics import metric
 from ranking.errors import ConfigError, InputError
+from ranking.yaml_file import parse_yaml, read_yaml
 
 TESTS = ("above", "below", "falls", "rises", "moves", "change_point")
 Over = Literal["all", "platform", "profile", "both"]
@@ -112,13 +112,7 @@ def read_rules(path: Path) -> Rules:
     Raises:
         ConfigError: it cannot be read, or keys are wrong: all of them at once.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as e:
-        raise ConfigError(path, [e.strerror or str(e)]) from None
-    except UnicodeDecodeError as e:
-        raise ConfigError(path, [f"not YAML: {e}"]) from e
-    return parse_rules(text, path)
+    return _rules(read_yaml(path), path)
 
 
 def default_rules() -> Rules:
@@ -133,10 +127,10 @@ def parse_rules(text: str, where: Path | str) -> Rules:
     Raises:
         ConfigError: as `read_rules`.
     """
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as e:
-        raise ConfigError(where, [f"not YAML: {' '.join(str(e).split())}"]) from e
+    return _rules(parse_yaml(text, where), where)
+
+
+def _rules(data: Any, where: Path | str) -> Rules:
     if not isinstance(data, dict) or "rules" not in data:
         raise ConfigError(where, ["a file of rules has the key `rules`, see docs/monitoring.md"])
     try:

@@ -38,14 +38,23 @@ def read_yaml(path: Path) -> Any:
         text = data.decode()
     except UnicodeDecodeError as e:
         raise ConfigError(path, [f"cannot be read: {e}"]) from e
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, where: Path | str) -> Any:
+    """The one document of a text.
+
+    Raises:
+        ConfigError: it is not YAML, or would be too large.
+    """
     try:
-        _check(path, text)
+        _check(where, text)
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as e:
-        raise ConfigError(path, [f"not YAML: {' '.join(str(e).split())}"]) from e
+        raise ConfigError(where, [f"not YAML: {' '.join(str(e).split())}"]) from e
 
 
-def _check(path: Path, text: str) -> None:
+def _check(where: Path | str, text: str) -> None:
     depth = aliases = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -55,10 +64,10 @@ def _check(path: Path, text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             aliases += 1
         if depth > MOST_DEPTH:
-            raise ConfigError(path, [f"lists and mappings more than {MOST_DEPTH} levels deep"])
+            raise ConfigError(where, [f"lists and mappings more than {MOST_DEPTH} levels deep"])
         if aliases > MOST_ALIASES:
             hint = "write the values out"
-            raise ConfigError(path, [f"more than {MOST_ALIASES} aliases (*name)"], hint=hint)
+            raise ConfigError(where, [f"more than {MOST_ALIASES} aliases (*name)"], hint=hint)
 
 
-__all__ = ["read_yaml"]
+__all__ = ["parse_yaml", "read_yaml"]

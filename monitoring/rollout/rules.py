@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ranking.clock import parse_duration
 from ranking.errors import ConfigError, InputError
+from ranking.yaml_file import read_yaml
 
 _MARGIN = re.compile(r"(\d+(?:\.\d+)?)\s*(%|pp|ms)?")
 _CTR = re.compile(r"CTR@([1-9]\d{0,2})")
@@ -154,12 +154,7 @@ def read_rules(path: Path) -> Rules:
     Raises:
         ConfigError: it cannot be read, or keys are wrong: all of them at once.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(path, [e.strerror or str(e)]) from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as e:
-        raise ConfigError(path, [f"not YAML: {' '.join(str(e).split())}"]) from e
+    data = read_yaml(path)
     if not isinstance(data, dict) or not data:
         raise ConfigError(path, ["guardrails are a mapping, see docs/rollout.md"])
     return parse_rules(data, str(path))

@@ -250,7 +250,7 @@ def readable(value: bytes | None) -> dict[str, Any]:
     """A dead letter as it was written, or what else is found in its topic with a word on that."""
     try:
         letter = json.loads(value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         letter = None
     if isinstance(letter, dict):
         return letter

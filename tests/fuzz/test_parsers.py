@@ -141,7 +141,7 @@ def with_value(data: bytes, share: float, value: Any) -> bytes:
 
 def refused(target: Target, data: bytes) -> None:
     """Read it; a refusal has words, anything else is a crash."""
-    allowed = (RankError, *target.known, *(() if target.only_rank_errors else (ValueError,)))
+    allowed = (RankError, *(() if target.only_rank_errors else (ValueError,)))
     said = "read"
     try:
         with warnings.catch_warnings():
