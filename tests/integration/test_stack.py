@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -155,6 +157,15 @@ def test_after_a_kill_they_come_back_at_their_addresses_with_their_data(engines)
     assert send_and_read(again["kafka"].address, b"two", expect=2) == {b"one", b"two"}
 
 
+def alive() -> int:
+    """What the liveness probe of the deployment says."""
+    port = json.loads((get_settings().state_dir / "stack.json").read_text())["engines"]["triton"]["ports"][
+        "http"
+    ]
+    probe = Path(__file__).parents[2] / "deploy" / "docker" / "triton_alive.py"
+    return subprocess.run([sys.executable, str(probe), str(port)], check=False).returncode
+
+
 def test_a_triton_whose_model_process_died_is_started_again(engines):
     triton = stack.status()["triton"]
     stubs = [
@@ -163,11 +174,14 @@ def test_a_triton_whose_model_process_died_is_started_again(engines):
         if "python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_text()
     ]
     assert stubs
+    assert alive() == 0
     for pid in stubs:
         os.kill(pid, signal.SIGKILL)
+    assert alive() == 1
     again = stack.up(["triton"])["triton"]
     assert again.started
     assert (again.address, again.pid == triton.pid) == (triton.address, False)
+    assert alive() == 0
     assert double(again.address) == [2.0, 5.0]
 
 
