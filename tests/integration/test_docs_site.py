@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from docs.site.links import rewrite
-from tests.integration.report.conftest import browser  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
 
