@@ -54,7 +54,7 @@ def test_python_pages_come_from_docstrings(site: Path) -> None:
     assert "exact_k" in (site / "proof.html").read_text(encoding="utf-8")
 
 
-def test_a_page_asks_no_other_host_and_its_search_finds(address: str, browser) -> None:  # noqa: F811
+def test_a_page_asks_no_other_host_and_its_search_finds(address: str, browser) -> None:
     page = browser.new_page()
     asked: list[str] = []
     problems: list[str] = []
