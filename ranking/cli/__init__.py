@@ -9,72 +9,65 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
+from importlib import import_module
+from typing import Final
 
 import typer
 
 from ranking.errors import RankError
 
-app = typer.Typer(
-    name="rank-cli",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Boost Elasticsearch ranking with an image-quality score, and replay any past search exactly.",
+# Top-level commands: `apply-boost` is the function apply_boost of the module apply_boost.
+COMMANDS: Final = ("demo", "doctor", "apply-boost", "search", "serve", "similar")
+NOUNS: Final = (
+    "stack",
+    "templates",
+    "index",
+    "boost",
+    "plugin",
+    "scorer",
+    "ingest",
+    "replay",
+    "ab",
+    "rollout",
+    "loadtest",
+    "monitor",
 )
+
+
+def app_of(names: tuple[str, ...]) -> typer.Typer:
+    """The application with these commands and nouns registered."""
+    app = typer.Typer(
+        name="rank-cli",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback()
+    def _root() -> None:
+        """Boost Elasticsearch ranking with an image-quality score, and replay any past search exactly."""
+
+    for name in names:
+        module = import_module(f"ranking.cli.{name.replace('-', '_')}")
+        if name in COMMANDS:
+            app.command(name)(getattr(module, name.replace("-", "_")))
+        else:
+            app.add_typer(module.app, name=name)
+    return app
 
 
 @cache
 def full_app() -> typer.Typer:
-    """The application with every noun registered."""
-    from ranking.cli import (
-        ab,
-        apply_boost,
-        backfill,
-        boost,
-        demo,
-        doctor,
-        index,
-        ingest,
-        loadtest,
-        monitor,
-        plan,
-        plugin,
-        replay,
-        rollout,
-        scorer,
-        search,
-        serve,
-        similar,
-        stack,
-        templates,
-        upgrade,
-    )
+    """The application with everything registered."""
+    return app_of(COMMANDS + NOUNS)
 
-    app.command("demo")(demo.demo)
-    app.command("doctor")(doctor.doctor)
-    app.command("apply-boost")(apply_boost.apply_boost)
-    app.command("search")(search.search)
-    app.command("serve")(serve.serve)
-    app.command("similar")(similar.similar)
-    boost.app.command("plan-execution")(plan.plan_execution)
-    ingest.app.command("backfill")(backfill.backfill)
-    ingest.app.add_typer(upgrade.app, name="upgrade")
-    for noun in (
-        stack,
-        templates,
-        index,
-        boost,
-        plugin,
-        scorer,
-        ingest,
-        replay,
-        ab,
-        rollout,
-        loadtest,
-        monitor,
-    ):
-        app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
-    return app
+
+def _asked_app() -> typer.Typer:
+    """The application with what the command line names: the others need not be loaded for it."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    if first in COMMANDS + NOUNS and not any(name.endswith("_COMPLETE") for name in os.environ):
+        return app_of((first,))
+    return full_app()
 
 
 def main() -> None:
@@ -83,7 +76,7 @@ def main() -> None:
     What is printed of an error, tracebacks included, holds no secret that the process was given.
     """
     try:
-        full_app()()
+        _asked_app()()
     except Exception as e:
         from traceback import format_exception
 
@@ -98,4 +91,4 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-__all__ = ["app", "full_app", "main"]
+__all__ = ["app_of", "full_app", "main"]

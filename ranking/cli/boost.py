@@ -9,6 +9,7 @@ import typer
 from ranking.cli import _output as out
 from ranking.cli._options import clock, profile_named
 from ranking.cli.lint import lint_boost
+from ranking.cli.plan import plan_execution
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Published profiles.")
 app.command("lint")(lint_boost)
+app.command("plan-execution")(plan_execution)
 
 Name = Annotated[str, typer.Argument(help="The name of a published profile.")]
 Side = Annotated[str, typer.Argument(help="File, shipped or published name, NAME@VERSION or NAME@live.")]

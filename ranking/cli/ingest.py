@@ -15,13 +15,17 @@ import typer
 from ranking.cli import _output as out
 from ranking.cli._options import IndexOption, PhotosRoot, index_name
 from ranking.cli._output import Format, FormatOption
+from ranking.cli.backfill import backfill
 from ranking.cli.dlq import Topic, dlq_app
+from ranking.cli.upgrade import app as upgrade_app
 
 if TYPE_CHECKING:
     from scorer.ingest import IngestSummary
 
 app = typer.Typer(no_args_is_help=True, help="Item messages on Kafka become scored documents in the index.")
+app.command("backfill")(backfill)
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(upgrade_app, name="upgrade")
 
 
 class WhenScoringFails(StrEnum):

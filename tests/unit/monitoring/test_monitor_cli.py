@@ -120,7 +120,7 @@ def test_a_reports_window_can_end_earlier(rows: Path) -> None:
             ("run", "{month}", "--dry-run", "--prometheus", "{month}/x.txt"),
             "would not be read by the textfile",
         ),
-        (("run", "{month}", "--dry-run", "--rules", "{month}/none.yaml"), "No such file"),
+        (("run", "{month}", "--dry-run", "--rules", "{month}/none.yaml"), "no such file"),
         (("report", "--from", "{month}/none.jsonl"), "cannot be read"),
         (("report", "--from", "{bad}"), "line 2: searches is not int"),
         (("report", "--from", "{rows}", "--day", "2020-01-01"), "holds no figures up to 2020-01-01"),
