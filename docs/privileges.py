@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,22 @@ def table(text: str) -> dict[str, dict[str, Any]]:
         found[command.strip("`")] = {
             "cluster": cluster.replace("`", "").split(),
             "indices": [
-                {"names": own, "privileges": cell.replace("`", "").split()}
-                for own, cell in zip(names, places, strict=True)
-                if cell
+                {"names": list(own), "privileges": privileges}
+                for own, privileges in _by_index(zip(names, places, strict=True)).items()
             ],
         }
+    return found
+
+
+def _by_index(places: Iterable[tuple[list[str], str]]) -> dict[tuple[str, ...], list[str]]:
+    """Privileges by the indices that they are for: the column's, or the one of `INDEX:PRIVILEGE`."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for names, cell in places:
+        for one in cell.replace("`", "").split():
+            index, _, privilege = one.partition(":")
+            ours = index.startswith("rank-")  # and not the name of an action, indices:admin/...
+            own, wanted = ((index,), privilege) if ours else (tuple(names), one)
+            found.setdefault(own, []).append(wanted)
     return found
 
 

@@ -79,7 +79,7 @@ def engine_home(state_dir: Path, engine: str, *, owner: tuple[int, int] | None =
             )
         return link.resolve()
     target = _shared_home(state_dir, engine)
-    if not (link.is_symlink() and link.resolve() == target):
+    if not (link.is_symlink() and link.resolve() == target and target.is_dir()):
         _sweep_shared()
         # The state folder was deleted or never was: what an earlier one left must not come back.
         remove_tree(target)

@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -42,6 +43,13 @@ def test_what_a_deleted_state_folder_left_does_not_come_back(state, shared):
     (home / "data").mkdir()
     (state / "elasticsearch").unlink()
     assert list(engine_home(state, "elasticsearch", owner=US).iterdir()) == []
+
+
+def test_a_home_that_was_deleted_is_made_again(state, shared):
+    home = engine_home(state, "elasticsearch", owner=US)
+    shutil.rmtree(shared)
+    assert engine_home(state, "elasticsearch", owner=US) == home
+    assert home.is_dir()
 
 
 def test_a_home_from_before_is_moved_and_kept(state, shared):
