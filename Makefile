@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+UNIT := tests/unit tests/fuzz -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit it it8 check format bench faults plugin browser down clean docs site sbom audit fuzz
@@ -23,11 +24,11 @@ demo: $(READY) ## ingest, score, search, replay and report on the local engines
 
 test: $(READY) browser ## unit and integration tests, and the README's snippets, on the real engines
 	@$(BIN)/rank-cli stack up & engines=$$!; \
-	$(BIN)/pytest tests/unit tests/fuzz tests/faults tests/integration --durations=15; status=$$?; \
-	wait $$engines && exit $$status
+	$(BIN)/pytest $(UNIT); units=$$?; \
+	wait $$engines && $(BIN)/pytest tests/faults tests/integration --durations=30 && exit $$units
 
-unit: $(READY) ## unit tests: seconds, no server
-	$(BIN)/pytest tests/unit
+unit: $(READY) ## unit tests, no server
+	$(BIN)/pytest $(UNIT)
 
 it: $(READY) ## integration tests on the real engines
 	$(BIN)/pytest tests/integration
@@ -39,7 +40,7 @@ check: $(READY) ## format, lint, types, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(UNIT)
 
 format: $(READY) ## write the format
 	$(BIN)/ruff format .

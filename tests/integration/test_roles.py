@@ -403,12 +403,13 @@ class Bench:
 
 
 def keep_figures(es: Elasticsearch) -> None:
-    """A store with one day of figures, and a slice that a run will take away."""
+    """A store with figures, and a slice that a run will take away, also where midnight has passed."""
     from monitoring.store import Store
 
     store = Store(es)
     store.prepare()
-    for day in ("2026-11-20", format_time(now_ms())[:10]):
+    days = [format_time(now_ms() - n * 86_400_000)[:10] for n in range(2)]
+    for day in ("2026-11-20", *days):
         slice_of = {"day": day, "platform": "old", "profile": "all", "k": 10, "simulated": False}
         store.write([{"kind": "traffic", **slice_of, "searches": 1, "took_p50_ms": 3.0}])
 
