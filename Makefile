@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-UNIT := tests/unit tests/fuzz -n auto --dist loadgroup
+UNIT := tests/unit tests/fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit it it8 check format bench faults plugin browser down clean docs site sbom audit fuzz
@@ -24,8 +24,8 @@ demo: $(READY) ## ingest, score, search, replay and report on the local engines
 
 test: $(READY) browser ## unit and integration tests, and the README's snippets, on the real engines
 	@$(BIN)/rank-cli stack up & engines=$$!; \
-	$(BIN)/pytest $(UNIT); units=$$?; \
-	wait $$engines && $(BIN)/pytest tests/faults tests/integration --durations=30 && exit $$units
+	$(BIN)/pytest $(UNIT) tests/faults tests/integration --durations=30; status=$$?; \
+	wait $$engines && exit $$status
 
 unit: $(READY) ## unit tests, no server
 	$(BIN)/pytest $(UNIT)
