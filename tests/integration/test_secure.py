@@ -125,7 +125,7 @@ CA = {"ELASTICSEARCH_CA_CERTS": "{ca}"}
             "the login was refused: unable to authenticate user [elastic]",
             "one that is valid",
         ),
-        ({"ELASTICSEARCH_USER": "elastic"}, "are set together, or neither", ""),
+        ({"ELASTICSEARCH_USER": "elastic"}, "are set together, or neither", "ELASTICSEARCH_PASSWORD_FILE"),
         ({}, "is not signed by a CA that we trust", "point ELASTICSEARCH_CA_CERTS at"),
         ({"ELASTICSEARCH_CA_CERTS": "/no/such.pem"}, "ELASTICSEARCH_CA_CERTS cannot be used", "point"),
         ({"ELASTICSEARCH_CA_CERTS": "{state}/stack.json"}, "ELASTICSEARCH_CA_CERTS cannot be used", "point"),
