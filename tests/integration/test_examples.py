@@ -345,7 +345,7 @@ def leavings(es: Elasticsearch, triton_url: str, kafka_bootstrap: str) -> Iterat
     folder = get_settings().state_dir / "demo"
     there = (folder / "captures").is_dir() and (folder / "photos").is_dir()
     if not (there and es.indices.exists(index="rank-demo")):
-        words = ["demo", "--items", "400", "--searches", "120", "--format", "json"]
+        words = ["demo", "--items", "400", "--searches", "300", "--format", "json"]
         code = "from ranking.cli import main; main()"
         subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, check=True, capture_output=True)
     yield
