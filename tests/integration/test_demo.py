@@ -101,7 +101,7 @@ def test_triton_killed_in_the_middle_loses_no_score(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def marketplace() -> dict[str, Any]:
-    return run_demo("--items", "400", "--searches", "300")
+    return run_demo("--items", "400", "--searches", "120")
 
 
 @pytest.mark.usefixtures("marketplace")
