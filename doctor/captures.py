@@ -11,6 +11,7 @@ import numpy as np
 
 from doctor.finding import Result, not_checked, ok, problem, warning
 from doctor.options import Context
+from ranking.capture import part_files
 from ranking.clock import DAY_MS
 
 OLD_DAYS: Final = 1.0
@@ -68,5 +69,4 @@ def sample(context: Context) -> Result:
 
 def _files(folder: Path) -> list[Path]:
     """Capture files, the one written last at the end."""
-    found = [path for path in (folder / "searches").glob("day=*/*.parquet") if path.name[0] != "."]
-    return sorted(found, key=lambda path: path.stat().st_mtime)
+    return sorted(part_files(folder), key=lambda path: path.stat().st_mtime)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import jinja2
@@ -174,16 +175,13 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 def _change(series: Sequence[Point]) -> str:
     """The last day against the median of the 14 before."""
-    before = sorted(p.value for p in series[-15:-1])
+    before = [p.value for p in series[-15:-1]]
     if len(before) < 3:
         return ""
-    middle = len(before) // 2
-    median = before[middle] if len(before) % 2 else (before[middle - 1] + before[middle]) / 2
-    if not median:
+    middle = median(before)
+    if not middle or series[-1].value == middle:
         return ""
-    if series[-1].value == median:
-        return ""
-    return f"{series[-1].value / median - 1:+.1%}".replace("%", " %")
+    return f"{series[-1].value / middle - 1:+.1%}".replace("%", " %")
 
 
 def _asset(name: str) -> str:

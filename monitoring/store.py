@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from elasticsearch import Elasticsearch, NotFoundError, helpers
@@ -23,6 +23,7 @@ from monitoring.alerts import Alert
 from monitoring.metrics import COUNTS, METRICS
 from ranking.errors import BulkError, InputError, ServerError
 from ranking.es import server_errors
+from ranking.paging import pages
 
 INDEX: Final = "rank-monitor"
 _PAGE: Final = 5_000
@@ -159,36 +160,14 @@ class Store:
         only = {"bool": {"filter": [query, {"term": {"kind": kind}}]}}
         return [hit["_id"] for hit in self._hits(only, source=False)]
 
-    def _hits(self, query: dict[str, Any], *, source: bool = True) -> Iterable[dict[str, Any]]:
-        """Every hit, in the order of days; `_id` breaks no tie, for sorting by it is refused by default."""
-        after = None
-        order: list[dict[str, Any]] = [
-            {"day": {"order": "asc", "unmapped_type": "date"}},
-            {"_shard_doc": "asc"},
-        ]
-        with server_errors(f"read {self.index}"):
-            try:
-                point = self.es.open_point_in_time(index=self.index, keep_alive="1m")["id"]
-            except NotFoundError:
-                return []
-            found: list[dict[str, Any]] = []
-            try:
-                while True:
-                    page = self.es.search(
-                        pit={"id": point, "keep_alive": "1m"},
-                        query=query,
-                        sort=order,
-                        size=_PAGE,
-                        search_after=after,
-                        source=source,
-                        track_total_hits=False,
-                    )["hits"]["hits"]
-                    found += page
-                    if len(page) < _PAGE:
-                        return found
-                    after = page[-1]["sort"]
-            finally:
-                self.es.options(ignore_status=404).close_point_in_time(id=point)
+    def _hits(self, query: dict[str, Any], *, source: bool = True) -> Iterator[dict[str, Any]]:
+        """Every hit; none where there is no store yet."""
+        try:
+            for page in pages(self.es, self.index, query, size=_PAGE, keep_alive="1m", source=source):
+                yield from page
+        except ServerError as e:
+            if not isinstance(e.__cause__, NotFoundError):
+                raise
 
 
 def document_id(document: Mapping[str, Any]) -> str:

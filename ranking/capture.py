@@ -224,21 +224,24 @@ def read_table(
 
 def captured_days(folder: Path, kind: str = "searches") -> list[str]:
     """The UTC days (`2026-11-20`) of which a capture folder holds files, in order."""
-    return sorted({path.parent.name.removeprefix("day=") for path in _part_files(folder, kind)})
+    return sorted({_day_of(path) for path in part_files(folder, kind)})
 
 
-def _part_files(folder: Path, kind: str) -> list[Path]:
-    found = (folder / kind).glob("day=*/*.parquet")
-    return sorted(path for path in found if not path.name.startswith("."))
+def part_files(folder: Path, kind: str = "searches", days: Collection[str] | None = None) -> list[Path]:
+    """The Parquet files of one kind, of all days or of these, in order; hidden ones are left out."""
+    found = sorted((folder / kind).glob("day=*/*.parquet"))
+    return [path for path in found if path.name[0] != "." and (days is None or _day_of(path) in days)]
+
+
+def _day_of(path: Path) -> str:
+    return path.parent.name.removeprefix("day=")
 
 
 def _read_parts(
     folder: Path, kind: str, schema: pa.Schema, days: Collection[str] | None = None
 ) -> Iterator[pa.Table]:
     """The files of one kind, one at a time, each with the schema's columns and those of its extra fields."""
-    for path in _part_files(folder, kind):
-        if days is not None and path.parent.name.removeprefix("day=") not in days:
-            continue
+    for path in part_files(folder, kind, days):
         file = open_parquet(path)
         check_columns(path, file.schema_arrow, schema)
         if kind == "searches":

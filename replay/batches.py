@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ranking.capture import ADDED_LATER, EXTRA, FILLED, SEARCH_SCHEMA
+from ranking.capture import ADDED_LATER, EXTRA, FILLED, SEARCH_SCHEMA, part_files
 from ranking.errors import InputError
 from ranking.parquet_file import check_columns, check_filled, open_parquet, parquet_errors
 from ranking.profile import Profile
@@ -42,7 +42,7 @@ class Part:
 def count_searches(folder: Path) -> int:
     """How many searches a capture folder holds, by the footers of its files; a broken file counts nothing."""
     n = 0
-    for path in _files(folder):
+    for path in part_files(folder):
         with suppress(pa.ArrowInvalid, OSError):
             n += pq.read_metadata(path).num_rows
     return n
@@ -56,7 +56,7 @@ def list_parts(folder: Path) -> list[Part]:
             field that is text in one file and a number in another.
     """
     parts, ids, newest, extras = [], [], 0, pa.schema([])
-    for path in _files(folder):
+    for path in part_files(folder):
         file = open_parquet(path)
         with parquet_errors(path):
             present = file.schema_arrow
@@ -83,11 +83,6 @@ def list_parts(folder: Path) -> list[Part]:
     check_schema_version(newest, folder)
     check_unique(pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string()), folder)
     return parts
-
-
-def _files(folder: Path) -> list[Path]:
-    found = sorted((folder / "searches").glob("day=*/*.parquet"))
-    return [path for path in found if not path.name.startswith(".")]
 
 
 def read_part(

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
-from ranking.capture import CaptureRecord, write_captures
+from ranking.capture import CaptureRecord, part_files, write_captures
 from ranking.errors import InputError
 from ranking.profile import Profile
 from ranking.topk import least_relevance
@@ -130,9 +130,7 @@ def merge(folder: Path, requeried: Requeried, out: Path) -> Path:
         if (folder / part).is_dir():
             shutil.copytree(folder / part, hidden / part)
     replaced = pa.array([record.search_id for record in requeried.records], pa.string())
-    for path in sorted((folder / "searches").glob("day=*/*.parquet")):
-        if path.name.startswith("."):
-            continue
+    for path in part_files(folder):
         table = pq.ParquetFile(path).read()
         kept = table.filter(pc.invert(pc.is_in(table["search_id"], value_set=replaced)))
         if kept.num_rows:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from ranking import fields
+from ranking.capture import part_files
 from ranking.errors import InputError
 from ranking.profile import Profile
 from replay.engine import rank
@@ -113,7 +114,7 @@ class Captures:
 
     def _log(self) -> tuple[CaptureLog, dict[str, int]]:
         with self._lock:
-            files = sorted((self.folder / "searches").glob("day=*/*.parquet"))
+            files = part_files(self.folder)
             signature = tuple((path.name, path.stat().st_mtime_ns) for path in files)
             if self._read is None or self._read[0] != signature:
                 log = read_log(self.folder)

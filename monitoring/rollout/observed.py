@@ -7,19 +7,20 @@ step began are read, and of these the columns that guardrails need.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ranking.capture import captured_days, part_files
+from ranking.clock import format_time
 from ranking.errors import InputError
+from ranking.parquet_file import open_parquet, parquet_errors
 from replay.ab.events import CLICKS, PURCHASES
 
 F64 = NDArray[np.float64]
@@ -153,7 +154,9 @@ def observe(folder: Path, salt: str, *, since_ms: int, until_ms: int, ks: Collec
 
 def _read(folder: Path, kind: str, names: Sequence[str], since_ms: int) -> pa.Table:
     """The named columns of all files of the days since then; a column that older files lack is null."""
-    tables = [_columns(path, names) for path in _files(folder / kind, since_ms)]
+    first = format_time(since_ms)[:10]
+    days = {day for day in captured_days(folder, kind) if day >= first}
+    tables = [_columns(path, names) for path in part_files(folder, kind, days)]
     if not tables:
         kinds = {"rank": pa.list_(pa.int32()), "image_score": pa.list_(pa.float32())}
         numbers = dict.fromkeys(("now_ms", "at_ms", "total_hits", "took_ms"), pa.int64())
@@ -162,23 +165,14 @@ def _read(folder: Path, kind: str, names: Sequence[str], since_ms: int) -> pa.Ta
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _files(home: Path, since_ms: int) -> Iterator[Path]:
-    first = f"day={datetime.fromtimestamp(since_ms / 1000, UTC):%Y-%m-%d}"
-    for day in sorted(home.glob("day=*")):
-        if day.name >= first:
-            yield from sorted(path for path in day.glob("*.parquet") if not path.name.startswith("."))
-
-
 def _columns(path: Path, names: Sequence[str]) -> pa.Table:
-    try:
-        file = pq.ParquetFile(path)
-        there = set(file.schema_arrow.names)
-        lacking = [name for name in names if name not in there and name not in _LATER]
-        if lacking:
-            raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
+    file = open_parquet(path)
+    there = set(file.schema_arrow.names)
+    lacking = [name for name in names if name not in there and name not in _LATER]
+    if lacking:
+        raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
+    with parquet_errors(path):
         table = file.read(columns=[name for name in names if name in there])
-    except (pa.ArrowInvalid, OSError) as e:
-        raise InputError(f"{path} is not a readable Parquet file: {e}", hint="move it away") from e
     for name in names:
         if name not in there:
             table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ranking.capture import part_files
 from ranking.clock import format_duration, format_time
 from ranking.parquet_file import open_parquet, parquet_errors
 from replay.checks.check import Check, found
@@ -89,7 +90,7 @@ def steps_back(folder: Path) -> Check:
 
 def _followers(folder: Path) -> Iterator[tuple[str, int, int]]:
     """Each search that follows another of its session in one file, with both clocks."""
-    for path in sorted((folder / "searches").glob("day=*/[!.]*.parquet")):
+    for path in part_files(folder):
         last: dict[str, int] = {}
         with parquet_errors(path):
             columns = open_parquet(path).read(columns=["session_id", "now_ms"])

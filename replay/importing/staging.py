@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ranking.capture import CaptureRecord, Event, write_captures, write_events
+from ranking.capture import CaptureRecord, Event, part_files, write_captures, write_events
 from ranking.errors import InputError
 from ranking.profile import Profile
 from replay.importing.records import Grade
@@ -142,7 +142,7 @@ class Staging:
 
 
 def _stored(folder: Path, kind: str, columns: tuple[str, ...]) -> Iterable[tuple[object, ...]]:
-    for path in sorted((folder / kind).glob("day=*/[!.]*.parquet")):
+    for path in part_files(folder, kind):
         try:
             for batch in pq.ParquetFile(path).iter_batches(columns=list(columns)):
                 yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
