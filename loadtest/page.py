@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from loadtest.results import Result, Side
 from loadtest.sender import Kind
 from loadtest.slo import Check, Step
 from loadtest.summary import MEASURES, Figures, Row, Summary
-from ranking.html_file import base_style, policy
+from ranking.html_file import render_page
 from ranking.whole_file import write_text
 
 WIDTH, HEIGHT = 900, 200  # pixels of a drawing
@@ -42,18 +41,14 @@ def write_page(
     throughput: Mapping[Kind, Mapping[Side, float | None]] | None = None,
 ) -> Path:
     """Write the page, whole or not at all; returns `out`."""
-    import jinja2
-
-    pages = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    pages.filters["figure"] = figure
-    text = pages.from_string(_asset("page.html")).render(
+    text = render_page(
+        "loadtest",
+        filters={"figure": figure},
         result=result,
         checks=checks,
         verdict=verdict(summary, checks),
         kinds=[_kind(kind, result, summary, steps, (throughput or {}).get(kind)) for kind in result.kinds],
         size=(WIDTH, HEIGHT),
-        policy=policy(),
-        style=base_style() + _asset("page.css"),
     )
     return write_text(out, [text])
 
@@ -205,7 +200,3 @@ def _ms(at: float | None, low: float | None, high: float | None) -> str:
     if at is None or low is None or high is None:
         return figure(at)
     return f"{figure(at)} ({figure(low)}–{figure(high)})"
-
-
-def _asset(name: str) -> str:
-    return (resources.files("loadtest") / name).read_text(encoding="utf-8")

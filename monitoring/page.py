@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
-
-import jinja2
 
 from monitoring.alerts import Alert, Judged
 from monitoring.metrics import GROUPS, METRICS, Metric, spelled
 from monitoring.rules import Rules
 from monitoring.series import History, Point
 from monitoring.slices import ALL
-from ranking.html_file import base_style, policy
+from ranking.html_file import render_page
 from ranking.whole_file import write_text
 
 WIDTH, HEIGHT = 360, 120  # of a drawing, in its own units
@@ -35,10 +32,9 @@ def write_page(history: History, judged: Judged, rules: Rules, out: Path, *, sou
         out: where to.
         source: where the figures come from, such as the index's name.
     """
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(_asset("page.html"))
-    text = template.render(
+    text = render_page(
+        "monitoring",
+        lstrip_blocks=True,
         history=history,
         judged=judged,
         rules=rules,
@@ -49,8 +45,6 @@ def write_page(history: History, judged: Judged, rules: Rules, out: Path, *, sou
         groups=_groups(history, judged.alerts),
         by_profile=_by_profile(history),
         size=(WIDTH, HEIGHT),
-        policy=policy(),
-        style=base_style() + _asset("page.css"),
     )
     return write_text(out, [text])
 
@@ -182,10 +176,6 @@ def _change(series: Sequence[Point]) -> str:
     if not middle or series[-1].value == middle:
         return ""
     return f"{series[-1].value / middle - 1:+.1%}".replace("%", " %")
-
-
-def _asset(name: str) -> str:
-    return (resources.files("monitoring") / name).read_text(encoding="utf-8")
 
 
 __all__ = ["verdict", "write_page"]

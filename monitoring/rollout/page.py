@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from monitoring.rollout.evidence import Evidence, Finding
 from monitoring.rollout.state import State
 from monitoring.rollout.words import entry_rows, finding_rows, people, standing
-from ranking.html_file import base_style, policy
+from ranking.html_file import render_page
 from ranking.whole_file import write_text
 
 WIDTH = 220  # pixels of a drawn interval
@@ -29,17 +26,14 @@ def write_page(state: State, seen: Evidence | None, out: Path) -> Path:
     Raises:
         InputError: it cannot be written.
     """
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    ).from_string(_asset("page.html"))
-    style = base_style() + _asset("page.css")
     rows = []
     if seen is not None:
         rows = [
             {"row": row, "drawn": _drawn(one), "kind": one.verdict.replace(" ", "-")}
             for one, row in zip(seen.findings, finding_rows(seen), strict=True)
         ]
-    text = template.render(
+    text = render_page(
+        "monitoring.rollout",
         state=state,
         seen=seen,
         rows=rows,
@@ -47,8 +41,6 @@ def write_page(state: State, seen: Evidence | None, out: Path) -> Path:
         people=None if seen is None else people(seen),
         standing=standing(state),
         steps=[{"percent": step, "kind": _step(state, step)} for step in state.plan.steps],
-        policy=policy(),
-        style=style,
         width=WIDTH,
     )
     return write_text(out, [text])
@@ -74,10 +66,6 @@ def _drawn(one: Finding) -> dict[str, Any] | None:
         return round(WIDTH / 2 * (1 + min(max(change / unit, -1.0), 1.0)), 1)
 
     return {"low": x(ends[0]), "high": x(ends[1]), "at": x(sign * one.change), "margin": x(-one.margin)}
-
-
-def _asset(name: str) -> str:
-    return (resources.files("monitoring.rollout") / name).read_text(encoding="utf-8")
 
 
 __all__ = ["write_page"]

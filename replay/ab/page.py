@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from ranking.html_file import render_page
+from ranking.whole_file import write_text
 from replay.ab.analysis import Analysis, Result
 from replay.ab.table import detail_rows, percent
 from replay.ab.users import ALL
-from replay.report.html_file import asset, policy, write_atomically
 
 WIDTH = 190  # pixels of a drawn interval
 
 
 def write_page(found: Analysis, out: Path) -> Path:
     """Write the page, whole or not at all; returns `out`."""
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    ).from_string(_asset("page.html"))
     places = [_place(found, name) for name in (ALL, *found.users.platforms)]
-    text = template.render(
+    text = render_page(
+        "replay.ab",
         found=found,
         places=[place for place in places if place["rows"]],
-        policy=policy(),
-        style=asset("base.css") + _asset("page.css"),
         verdict=verdict(found),
         width=WIDTH,
     )
-    return write_atomically(out, text)
+    return write_text(out, [text])
 
 
 def verdict(found: Analysis) -> str:
@@ -105,7 +99,3 @@ def _drawn(one: Result, reach: float) -> dict[str, Any] | None:
         "once": (x(one.ratio_low - 1), x(one.ratio_high - 1)),
         "always": (x(one.always_low / one.control), x(one.always_high / one.control)),
     }
-
-
-def _asset(name: str) -> str:
-    return (resources.files("replay.ab") / name).read_text(encoding="utf-8")

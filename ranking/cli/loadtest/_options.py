@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -115,3 +115,21 @@ def check_senders(workers: int, commands: list[str] | None) -> tuple[str, ...]:
     if not workers and not commands:
         raise InputError("--workers 0 leaves nobody to send", hint="give a --worker COMMAND with it")
     return tuple(commands or ())
+
+
+def check_mode(users: int | None, shape: StrEnum, *, default: StrEnum) -> Literal["open", "closed"]:
+    """Which workload --users and --shape make.
+
+    Raises:
+        InputError: both are given, and a closed workload has no shape.
+    """
+    from ranking.errors import InputError
+
+    if users is None:
+        return "open"
+    if shape is not default:
+        raise InputError(
+            f"--shape {shape.value} is for an open workload, and --users makes a closed one",
+            hint="leave one of the two out",
+        )
+    return "closed"

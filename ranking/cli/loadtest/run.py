@@ -48,18 +48,12 @@ def run(
     """
     from loadtest import Plan, Searches, cluster_target, platforms, read_slo, read_workload, watched_nodes
     from ranking.cli.loadtest import _show
-    from ranking.errors import InputError
     from ranking.es import connect
     from ranking.settings import get_settings
 
     limits = read_slo(slo) if slo is not None else None
-    if users is not None and shape is not ShapeName.logged:
-        raise InputError(
-            f"--shape {shape.value} is for an open workload, and --users makes a closed one",
-            hint="leave one of the two out",
-        )
     plan = Plan(
-        mode="open" if users is None else "closed",
+        mode=option.check_mode(users, shape, default=ShapeName.logged),
         shape=shape.value,
         speed_up=speed_up,
         rate=rate,

@@ -38,17 +38,11 @@ def score(
     """
     from loadtest import Photos, Plan, model_server, read_slo, triton_addresses, watched_model
     from ranking.cli.loadtest import _show
-    from ranking.errors import InputError
     from ranking.settings import get_settings
 
     limits = read_slo(slo) if slo is not None else None
-    if users is not None and shape is not RatedShape.soak:
-        raise InputError(
-            f"--shape {shape.value} is for an open workload, and --users makes a closed one",
-            hint="leave one of the two out",
-        )
     plan = Plan(
-        mode="open" if users is None else "closed",
+        mode=option.check_mode(users, shape, default=RatedShape.soak),
         shape=shape.value,
         rate=rate,
         seconds=seconds,

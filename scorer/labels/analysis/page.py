@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.html_file import base_style, policy
+from ranking.html_file import render_page
 from ranking.whole_file import write_text
 from scorer.labels.analysis.scores import PAPER, ScoreAnalysis
 from scorer.labels.analysis.words import SIDES, Word, WordAnalysis
@@ -24,15 +22,13 @@ _SHOWN_WORDS: Final = 20
 
 def write_page(scores: ScoreAnalysis, words: WordAnalysis | None, source: str, out: Path) -> Path:
     """Write the page, whole or not at all; returns `out`."""
-    style = base_style() + _asset("page.css")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    text = environment.from_string(_asset("page.html")).render(
+    text = render_page(
+        "scorer.labels.analysis",
+        inline_styles=False,
         scores=scores,
         words=words,
         source=source,
         paper=PAPER,
-        policy=policy(style=style),
-        style=style,
         bars=bars(scores.clicked, scores.not_clicked),
         steps=[steps(scores.clicked), steps(scores.not_clicked)],
         ticks=[(round(_x(i / 5), 1), f"{i / 5:.1f}") for i in range(6)],
@@ -112,10 +108,6 @@ def _columns(words: WordAnalysis | None) -> list[dict[str, Any]]:
 
 def _column(name: str, words: Sequence[Word]) -> dict[str, Any]:
     return {"name": name, "words": words[:_SHOWN_WORDS]}
-
-
-def _asset(name: str) -> str:
-    return (resources.files("scorer.labels.analysis") / name).read_text(encoding="utf-8")
 
 
 __all__ = ["bars", "steps", "write_page"]
