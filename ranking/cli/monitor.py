@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,6 +139,7 @@ def run(
             time.sleep(max(0.0, wait_s - (time.monotonic() - began)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """What `monitor run` was asked for, once or every so often."""
 
@@ -155,9 +157,6 @@ class _Asked:
     webhook: str | None
     index: str
     fmt: out.Format
-
-    def __init__(self, **given: Any) -> None:
-        self.__dict__.update(given)
 
     def once(self, gauges: Gauges | None) -> bool:
         """One run; whether every rule holds."""
