@@ -1,11 +1,11 @@
 """Writes documents to Elasticsearch so that each ends at its newest version, whatever fails on the way.
 
-Each is merged by the stored script `rank-item-update-v1`: what arrives twice changes nothing, what arrives
-late (by `updated_at`) is stale, and what others wrote beside it (attributes, embeddings, a newer score)
-stays. A partial one (a price alone) of an item that is not there waits with it: the item is made as a deleted
-one, and shown once a whole message comes. On a cluster without that script a document is replaced whole under
-`version_type: external_gte`, which is as safe against older messages but not against losing what others
-wrote; partial ones are refused there.
+A new item is made; one that is there is merged by the stored script `rank-item-update-v1`: what arrives
+twice changes nothing, what arrives late (by `updated_at`) is stale, and what others wrote beside it
+(attributes, embeddings, a newer score) stays. A partial one (a price alone) of an item that is not there
+waits with it: the item is made as a deleted one, and shown once a whole message comes. On a cluster without
+that script a document is replaced whole under `version_type: external_gte`, which is as safe against older
+messages but not against losing what others wrote; partial ones are refused there.
 
 What may pass (429, 503, a lost connection) is tried again with jittered backoff for as long as the caller
 waits, and `Pace` lets less through in the meantime; what will not is reported item by item with the
@@ -232,23 +232,38 @@ class Feeder:
                 raise
         except TransportError as e:
             return list(documents), str(e.message).splitlines()[0], isinstance(e, ConnectionTimeout)
-        return self._sort(documents, answer["items"], result)
+        there: list[Document] = []
+        again, why, overloaded = self._sort(documents, answer["items"], result, there)
+        if there:
+            likely_new = self._likely_new  # of all of them, not of those that were there
+            merged = [(one, bulk_lines(one, merges=True, likely_new=False)) for one in there]
+            more, why_too, overloaded_too = self._send(merged, result)
+            self._likely_new = likely_new
+            again, why, overloaded = again + more, why or why_too, overloaded or overloaded_too
+        return again, why, overloaded
 
     def _sort(
-        self, documents: Sequence[Sending], items: Sequence[Mapping[str, Any]], result: FeedResult
+        self,
+        documents: Sequence[Sending],
+        items: Sequence[Mapping[str, Any]],
+        result: FeedResult,
+        there: list[Document],
     ) -> tuple[list[Sending], str, bool]:
+        """Enter in `result` what became of each, and in `there` the items that were to be made and exist."""
         again: list[Sending] = []
         why, overloaded = "", False
         failures = f"{self._index}-failures"
         n_new = 0
         for sending, item in zip(documents, items, strict=True):
             document = sending[0]
-            (outcome,) = item.values()
+            ((action, outcome),) = item.items()
             status, error = outcome["status"], outcome.get("error") or {}
             n_new += status == 201
             kind = error.get("type", "")
             landed = outcome.get("_index", "")
-            if status < 300 and landed.startswith(failures):
+            if action == "create" and status == 409 and not landed.startswith(failures):
+                there.append(document)
+            elif status in (200, 201, 409) and landed.startswith(failures):
                 self._refuse(
                     document, f"the ingest pipeline rejected it: see {landed}/_doc/{document.item_id}", result
                 )

@@ -123,7 +123,7 @@ class Stream:
             while not self._stop.is_set():
                 self._health.beat()
                 self._read(pool)
-                self._finish(on_progress, began, room=self._in_flight - 1)
+                self._finish(on_progress, began, room=self._in_flight)  # one is read ahead
                 if self._batches:
                     self._last_busy = time.monotonic()
                 if until_empty and self._drained():

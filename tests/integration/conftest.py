@@ -44,21 +44,29 @@ def _endpoint(engine: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def es() -> Iterator[Elasticsearch]:
+def plain() -> Iterator[Elasticsearch]:
+    """The local stack's Elasticsearch as it is."""
     _endpoint("Elasticsearch")
     client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def es(plain: Elasticsearch) -> Iterator[Elasticsearch]:
+    """It, for tests that write."""
+    client = plain
     # Random formulas are many scripts: at the default rate, the tests that follow find no compilations left.
     rate = "script.max_compilations_rate"
     before = client.cluster.get_settings(flat_settings=True)["persistent"].get(rate)
     client.cluster.put_settings(persistent={rate: "100000/1m"})
     yield client
     client.cluster.put_settings(persistent={rate: before})
-    client.close()
 
 
 @pytest.fixture(scope="session")
-def secure_server(es: Elasticsearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
-    """A cluster with TLS and logins, started on first use, beside the one of `es`."""
+def secure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
+    """A cluster with TLS and logins, started on first use, beside the local stack's."""
     with running(tmp_path_factory.mktemp("secure")) as server:
         yield server
 

@@ -65,18 +65,18 @@ def test_a_secret_is_in_its_file_and_nowhere_else(secure: SecureServer) -> None:
 
 
 def test_it_runs_beside_one_without_security_and_leaves_it_alone(
-    es: Elasticsearch, secure: SecureServer
+    plain: Elasticsearch, secure: SecureServer
 ) -> None:
     def node(client: Elasticsearch) -> tuple[str, int, int]:
         (found,) = client.nodes.info(metric=["jvm", "http"])["nodes"].values()
         port = int(found["http"]["publish_address"].rpartition(":")[2])
         return str(client.info()["cluster_uuid"]), port, found["jvm"]["start_time_in_millis"]
 
-    plain, ours = node(es), node(connect())
-    assert plain[0] != ours[0]
-    assert plain[1] != ours[1]
-    assert plain[2] < ours[2]  # it was there first, and was not started again
-    assert not es.indices.exists(index=".security")
+    other, ours = node(plain), node(connect())
+    assert other[0] != ours[0]
+    assert other[1] != ours[1]
+    assert other[2] < ours[2]  # it was there first, and was not started again
+    assert not plain.indices.exists(index=".security")
 
 
 def test_the_folder_is_closed_and_the_cas_key_is_gone(secure: SecureServer) -> None:
@@ -170,9 +170,9 @@ def test_a_login_in_the_address_is_used_and_not_shown(secure: SecureServer, know
         assert password not in done.stdout + done.stderr
 
 
-def test_https_to_a_server_without_it_is_said(secure: SecureServer, es: object) -> None:
-    plain = str(getattr(es, "transport").node_pool.get().base_url)  # noqa: B009
-    done = secure.rank_cli("search", "x", ELASTICSEARCH_URL=plain.replace("http://", "https://"))
+def test_https_to_a_server_without_it_is_said(secure: SecureServer, plain: Elasticsearch) -> None:
+    address = str(plain.transport.node_pool.get().base_url)
+    done = secure.rank_cli("search", "x", ELASTICSEARCH_URL=address.replace("http://", "https://"))
     assert "the server speaks http, and the address says https" in done.stderr
 
 

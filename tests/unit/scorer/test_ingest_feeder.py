@@ -21,8 +21,10 @@ class Server:
     def __init__(self):
         self.answers = []
         self.bulks = []  # ids of each bulk request
-        self.lines = []  # action lines of each bulk request
+        self.kinds = []  # actions of each bulk request: index, create, update
+        self.lines = []  # what each action line says
         self.script = "held.partials"  # its source
+        self.landed = "items-000001"  # the index of each answer
         self.there = {"alias": True, "index": True, "script": False}
         self.sources = []  # what followed the action lines of each bulk request
 
@@ -35,8 +37,8 @@ class Server:
         if method == "HEAD":
             return (200 if self.there["index"] else 404), {}
         lines = [json.loads(line) for line in body.decode().splitlines()]
-        (kind,) = {name for line in lines[::2] for name in line}
-        actions = [line[kind] for line in lines[::2]]
+        self.kinds.append([kind for line in lines[::2] for kind in line])
+        actions = [action for line in lines[::2] for action in line.values()]
         self.sources.append(lines[1::2])
         self.bulks.append([action["_id"] for action in actions])
         self.lines.append(actions)
@@ -46,11 +48,12 @@ class Server:
         if isinstance(answer, int):
             return answer, {"error": {"type": "some_error", "reason": "the server said so"}}
         items = []
-        for action in actions:
+        for kind, action in zip(self.kinds[-1], actions, strict=True):
             status, what = answer(action["_id"])
             error = {"error": {"type": what, "reason": f"reason of {what}"}} if isinstance(what, str) else {}
             held = {"get": {"_source": what}} if isinstance(what, dict) else {}
-            items.append({kind: {"_id": action["_id"], "status": status, **error, **held}})
+            where = {"_index": self.landed, "_id": action["_id"]}
+            items.append({kind: {**where, "status": status, **error, **held}})
         return 200, {"errors": True, "items": items}
 
 
@@ -212,40 +215,74 @@ def merging(es, server, **options):
     return Feeder(es, "items", **options)
 
 
-def test_where_the_cluster_has_the_script_items_are_merged_by_it(es, server):
-    document = Document("a", 1000, dict(MERGED), Record(b""), frozenset({"category", "image_url"}))
-    server.answers = [lambda _: (201, None)]
-    result = merging(es, server).write([document])
-    assert result.written == [document]
-    ((action,),) = server.lines
-    assert action == {"_id": "a", "retry_on_conflict": 3}
-    ((body,),) = server.sources
+CONFLICT = (409, "version_conflict_engine_exception")
+
+
+def test_where_the_cluster_has_the_script_a_new_item_is_made_and_one_that_is_there_merged(es, server):
+    new, there = (
+        Document(i, 1000, dict(MERGED), Record(b""), frozenset({"category", "image_url"})) for i in "ab"
+    )
+    server.answers = [lambda i: (201, None) if i == "a" else CONFLICT, lambda _: (200, None)]
+    result = merging(es, server).write([new, there])
+    assert (result.written, result.stale, result.refused) == ([new, there], [], [])
+    assert server.kinds == [["create", "create"], ["update"]]
+    assert server.lines == [[{"_id": "a"}, {"_id": "b"}], [{"_id": "b", "retry_on_conflict": 3}]]
+    made, (body,) = server.sources
+    assert made == [MERGED, MERGED]
     assert body == {
         "script": {
             "id": "rank-item-update-v1",
             "params": {"doc": {"category": None, "image_url": None, **MERGED}},
         },
-        "upsert": MERGED,
+        "scripted_upsert": True,
+        "upsert": {"item_id": "b"},  # the script fills what was deleted in between
         # as they are afterwards: they say whether the index holds something newer
         "_source": ["updated_at", "partials"],
     }
 
 
-def test_where_items_are_mostly_there_the_document_is_not_sent_a_second_time(es, server):
-    server.answers = [lambda _: (200, None), lambda _: (201, None)]
+def test_where_items_are_mostly_there_none_is_tried_to_be_made(es, server):
+    half = {"a": CONFLICT, "b": CONFLICT}
+    server.answers = [
+        lambda i: half.get(i, (201, None)),
+        lambda _: (200, None),
+        lambda _: (201, None),
+        lambda _: (201, None),
+    ]
     feeder = merging(es, server)
-    for name in "abc":
-        feeder.write(documents(name))
-    whole, thin, again = (body for (body,) in server.sources)
-    assert "scripted_upsert" not in whole
-    assert (thin["scripted_upsert"], thin["upsert"]) == (True, {"item_id": "b"})
-    assert thin["script"]["params"]["doc"] == {"title": "b", "status": "on_sale"}
-    assert again["upsert"] == {"title": "c", "status": "on_sale"}  # the last one was new
+    for names in ("abc", "d", "e"):
+        feeder.write(documents(*names))
+    assert server.kinds == [["create"] * 3, ["update"] * 2, ["update"], ["create"]]  # "d" was new after all
+
+
+def test_what_was_there_after_all_is_stale_where_it_is_newer_and_goes_again_where_it_is_pushed_back(
+    es, server
+):
+    held = {"updated_at": "1970-01-01T00:00:01.005Z"}
+    server.answers = [
+        lambda i: CONFLICT if i in "ab" else (429, "es_rejected_execution_exception"),
+        lambda i: (200, held) if i == "a" else (429, "es_rejected_execution_exception"),
+        lambda _: (200, None),
+    ]
+    result = merging(es, server).write(documents("a", "b", "c"))
+    assert server.bulks == [["a", "b", "c"], ["a", "b"], ["c", "b"]]
+    assert server.kinds[2] == ["create", "update"]
+    assert [d.item_id for d in result.stale] == ["a"]
+    assert sorted(d.item_id for d in result.written) == ["b", "c"]
+
+
+def test_what_the_pipeline_set_aside_is_refused_also_where_it_was_set_aside_before(es, server):
+    server.landed = "items-failures-000001"
+    server.answers = [lambda i: (201, None) if i == "a" else CONFLICT]
+    result = merging(es, server).write(documents("a", "b"))
+    assert [d.item_id for d, _ in result.refused] == ["a", "b"]
+    assert all("the ingest pipeline rejected it: see items-failures" in why for _, why in result.refused)
+    assert len(server.bulks) == 1
 
 
 def test_what_the_script_kept_is_stale_only_where_the_index_holds_something_newer(es, server):
     held = {"old": "01.001", "same": "01.001", "new": "01.002"}  # updated_at after the update
-    server.answers = [lambda i: (200, {"updated_at": f"1970-01-01T00:00:{held[i]}Z"})]
+    server.answers = [lambda _: CONFLICT, lambda i: (200, {"updated_at": f"1970-01-01T00:00:{held[i]}Z"})]
     result = merging(es, server).write(documents("old", "same", "new"))  # of 1000, 1001 and 1002
     assert [d.item_id for d in result.stale] == ["old"]
     assert [d.item_id for d in result.written] == ["same", "new"]
@@ -287,9 +324,9 @@ def test_a_partial_document_makes_no_half_item_where_there_is_none(es, server):
 
 
 def test_an_update_that_met_other_writers_too_often_is_sent_again(es, server):
-    server.answers = [lambda _: (409, "version_conflict_engine_exception")]
+    server.answers = [lambda _: CONFLICT, lambda _: CONFLICT]
     result = merging(es, server).write(documents("a"))
-    assert server.bulks == [["a"], ["a"]]
+    assert server.kinds == [["create"], ["update"], ["update"]]
     assert [d.item_id for d in result.written] == ["a"]
     assert not result.stale
 
