@@ -24,7 +24,7 @@ demo: $(READY) ## ingest, score, search, replay and report on the local engines
 
 test: $(READY) browser ## unit and integration tests, and the README's snippets, on the real engines
 	@$(BIN)/rank-cli stack up & engines=$$!; \
-	$(BIN)/pytest $(UNIT) tests/faults tests/integration --durations=30; status=$$?; \
+	$(BIN)/pytest $(UNIT) tests/faults tests/integration -n 2 --durations=30; status=$$?; \
 	wait $$engines && exit $$status
 
 unit: $(READY) ## unit tests, no server

@@ -1,16 +1,16 @@
 """How `pytest -n` shares the tests out: those on the local stack's engines stay in one process, in order.
 
-Some of these kill an engine, and each has the engines' whole speed in its figures. The others need none, or
-start servers of their own, and run beside them.
+Some of these kill an engine, and some count what an engine did. The others need none, or start servers of
+their own, and run beside them.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
-TESTS = Path(__file__).parent
 # Of tests/integration, what runs beside the local stack: folders, and modules, of which two share a server.
 BESIDE = {
     "model": "model",
@@ -26,15 +26,21 @@ BESIDE = {
 }
 
 
-def group(path: Path) -> str:
-    """The tests that a process takes as one, by the path of their module."""
-    folder, name = path.relative_to(TESTS).parts[:2]
+def group(test: str) -> str:
+    """The tests that one process takes as a whole, by the id of one of them."""
+    _, folder, name, *_ = PurePosixPath(test.partition("::")[0]).parts
     if folder in ("unit", "fuzz"):
-        return "units"  # the local stack's unit tests want ports of their own: one process
+        return "units"  # those of the local stack want ports of their own
     return BESIDE.get(name, "engines") if folder == "integration" else "engines"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole groups, the one with the most tests first; xdist's own marks of groups are lost on pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return ByGroup(config, log)

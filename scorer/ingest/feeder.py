@@ -253,6 +253,7 @@ class Feeder:
         again: list[Sending] = []
         why, overloaded = "", False
         failures = f"{self._index}-failures"
+        rejected: list[tuple[Document, str]] = []
         n_new = 0
         for sending, item in zip(documents, items, strict=True):
             document = sending[0]
@@ -264,9 +265,7 @@ class Feeder:
             if action == "create" and status == 409 and not landed.startswith(failures):
                 there.append(document)
             elif status in (200, 201, 409) and landed.startswith(failures):
-                self._refuse(
-                    document, f"the ingest pipeline rejected it: see {landed}/_doc/{document.item_id}", result
-                )
+                rejected.append((document, landed))
             elif status < 300 and not is_stale(document, held := outcome.get("get", {}).get("_source", {})):
                 result.written.append(document)
                 result.waiting += document.is_partial and "waiting" in held.get(fields.PARTIALS, ())
@@ -291,7 +290,25 @@ class Feeder:
             else:
                 self._refuse(document, _reason(error), result)
         self._likely_new = 2 * n_new >= len(items)
+        for document, reason in self._rejected(rejected):
+            self._refuse(document, f"the ingest pipeline rejected it: {reason}", result)
         return again, why, overloaded
+
+    def _rejected(self, documents: Sequence[tuple[Document, str]]) -> Iterator[tuple[Document, str]]:
+        """Why the pipeline rejected each, as it wrote down; for a key that may not read that, where it stands.
+
+        Args:
+            documents: and the index that each was sent to instead.
+        """
+        if not documents:
+            return
+        wanted = [{"_index": landed, "_id": one.item_id, "_source": "reason"} for one, landed in documents]
+        try:
+            found = self._es.mget(docs=wanted)["docs"]
+        except (ApiError, TransportError):
+            found = [{}] * len(documents)
+        for (document, landed), one in zip(documents, found, strict=True):
+            yield document, one.get("_source", {}).get("reason") or f"see {landed}/_doc/{document.item_id}"
 
     def _refuse(self, document: Document, why: str, result: FeedResult) -> None:
         result.refused.append((document, why))

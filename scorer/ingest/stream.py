@@ -55,7 +55,8 @@ class Stream:
         feeder: documents to the index.
         dead_letters: where records go that cannot be used.
         batch: records taken at a time.
-        in_flight: batches worked on at a time, so that photos load while others are scored.
+        in_flight: batches worked on at a time, so that photos load while others are scored; one more is read
+            ahead.
         stop: set it to finish what was read, commit and return.
         stop_deadline_s: how long that may take; what is not finished then is delivered again.
         observer: told of batches and of what waits.

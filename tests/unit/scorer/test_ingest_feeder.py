@@ -24,6 +24,7 @@ class Server:
         self.kinds = []  # actions of each bulk request: index, create, update
         self.lines = []  # what each action line says
         self.script = "held.partials"  # its source
+        self.rejected = (200, {})  # the answer to who asks why, by id
         self.landed = "items-000001"  # the index of each answer
         self.there = {"alias": True, "index": True, "script": False}
         self.sources = []  # what followed the action lines of each bulk request
@@ -36,6 +37,9 @@ class Server:
             return (200 if self.there["script"] else 404), found
         if method == "HEAD":
             return (200 if self.there["index"] else 404), {}
+        if target.startswith("/_mget"):
+            wanted = [one["_id"] for one in json.loads(body)["docs"]]
+            return self.rejected[0], {"docs": [{"_source": {"reason": self.rejected[1][i]}} for i in wanted]}
         lines = [json.loads(line) for line in body.decode().splitlines()]
         self.kinds.append([kind for line in lines[::2] for kind in line])
         actions = [action for line in lines[::2] for action in line.values()]
@@ -271,12 +275,18 @@ def test_what_was_there_after_all_is_stale_where_it_is_newer_and_goes_again_wher
     assert sorted(d.item_id for d in result.written) == ["b", "c"]
 
 
-def test_what_the_pipeline_set_aside_is_refused_also_where_it_was_set_aside_before(es, server):
+@pytest.mark.parametrize("may_read", [True, False])
+def test_what_the_pipeline_set_aside_is_refused_also_where_it_was_set_aside_before(es, server, may_read):
     server.landed = "items-failures-000001"
+    server.rejected = (200 if may_read else 403, {"a": "image_score is 2.0", "b": "item_id is missing"})
     server.answers = [lambda i: (201, None) if i == "a" else CONFLICT]
     result = merging(es, server).write(documents("a", "b"))
-    assert [d.item_id for d, _ in result.refused] == ["a", "b"]
-    assert all("the ingest pipeline rejected it: see items-failures" in why for _, why in result.refused)
+    said = "the ingest pipeline rejected it: "
+    assert [(d.item_id, why.removeprefix(said)) for d, why in result.refused] == (
+        [("a", "image_score is 2.0"), ("b", "item_id is missing")]
+        if may_read
+        else [(i, f"see items-failures-000001/_doc/{i}") for i in "ab"]
+    )
     assert len(server.bulks) == 1
 
 
