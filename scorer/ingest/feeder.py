@@ -295,7 +295,7 @@ class Feeder:
         return again, why, overloaded
 
     def _rejected(self, documents: Sequence[tuple[Document, str]]) -> Iterator[tuple[Document, str]]:
-        """Why the pipeline rejected each, as it wrote down; for a key that may not read that, where it stands.
+        """Why the pipeline rejected each, as it wrote down; where that stands, if this key may not read it.
 
         Args:
             documents: and the index that each was sent to instead.
