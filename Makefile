@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UNIT := tests/unit tests/fuzz
+EXTRAS := .[all,dev,docs]
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit it it8 check format bench faults plugin browser down clean docs site sbom audit fuzz
@@ -16,7 +17,10 @@ setup: $(READY) ## the virtual environment, with everything in it
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev,docs]'
+	@echo "installing into $(VENV): about a minute, 7 GB"
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv || true
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '$(EXTRAS)' \
+	  || $(BIN)/pip install --quiet --disable-pip-version-check --editable '$(EXTRAS)'
 	@touch $(READY)
 
 demo: $(READY) ## ingest, score, search, replay and report on the local engines
