@@ -26,6 +26,7 @@ from scorer.ingest import publish, run_stream
 from scorer.ingest.analyzer import Document
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.records import Record
+from scorer.ingest.run import collect_less
 
 N = 100_000
 N_GUARD = 20_000
@@ -57,6 +58,7 @@ def writing_rates(es: Elasticsearch, index: str, fresh: Callable[[], None]) -> d
     documents = _documents()
     chunks = [documents[start : start + CHUNK] for start in range(0, N, CHUNK)]
     changes = _documents(later_ms=1)
+    collect_less()  # as `rank-cli ingest stream` does; it helps both sides
 
     def feeder() -> None:
         writer = Feeder(es, index, max_docs=CHUNK)
@@ -136,7 +138,8 @@ def _stream(es: Elasticsearch, index: str, news: list[dict[str, Any]]) -> float:
         group=topic,
         index=index,
         batch=CHUNK,
-        in_flight=THREADS,
+        in_flight=THREADS + 1,  # one is read and checked while two are written
+        bulk_requests=THREADS,
         until_empty=True,
         es=es,
         on_progress=lambda summary: seen.append((summary.received, time.perf_counter())),

@@ -41,6 +41,7 @@ KERNELS = {  # name -> (backend of the export, precision)
     "torch bfloat16": ("python", "bfloat16"),
     "onnxruntime float32": ("python-onnx", "float32"),
     "onnxruntime int8 dynamic": ("python-onnx", "int8"),
+    "openvino bfloat16": ("python-openvino", "bfloat16"),
     "openvino int8 static": ("python-openvino", "int8"),
 }
 BASE = "torch float32 eager"
@@ -218,7 +219,7 @@ def _load(version: Path, backend: str, precision: Any) -> None:
     else:
         from scorer.export.triton_model import _openvino
 
-        run = _openvino(version / "model.onnx", 1, "")
+        run = _openvino(version / "model.onnx", 1, "", "bf16" if precision == "bfloat16" else "f32")
         _score = lambda photos: run(["score"], photos)[0][:, 0]  # noqa: E731
 
 

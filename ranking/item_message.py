@@ -35,7 +35,9 @@ _ITEM_FIELDS: Final = frozenset(ITEM_FIELDS)
 _CHANGEABLE: Final = frozenset((*ITEM_FIELDS, fields.STATUS, fields.AI_GENERATED))
 _KEPT: Final = (fields.TITLE, fields.STATUS, fields.CREATED_AT)  # an item on the shelf always has these
 MAX_ID_BYTES: Final = 512  # the longest `_id` that Elasticsearch takes
-_DAY_MS: Final = 86_400_000
+_MINUTES: Final = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)]  # faster looked up
+_SECONDS: Final = [f"{second:02d}" for second in range(60)]
+_MILLIS: Final = [f"{millis:03d}" for millis in range(1000)]
 _EARLIEST_MS: Final = 100_000_000_000  # 3 March 1973: an epoch below this was sent in seconds
 _LATEST_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 
@@ -78,10 +80,10 @@ def _is_number(text: str) -> bool:
 
 def iso_ms(millis: int) -> str:
     """Epoch milliseconds as ISO 8601 text with milliseconds, in UTC."""
-    day, left = divmod(millis, _DAY_MS)
-    seconds, left = divmod(left, 1000)
+    seconds, millis = divmod(millis, 1000)
     minutes, second = divmod(seconds, 60)
-    return f"{_iso_day(day)}T{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{left:03d}Z"
+    day, minute = divmod(minutes, 1440)
+    return f"{_iso_day(day)}T{_MINUTES[minute]}:{_SECONDS[second]}.{_MILLIS[millis]}Z"
 
 
 @lru_cache(maxsize=4096)

@@ -56,7 +56,12 @@ def ingest_stream(
     stop_after_idle_s: Annotated[
         float | None, typer.Option(min=0.0, help="Stop when nothing came for so many seconds.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Messages taken at a time.")] = 64,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Messages taken at a time; from Kafka up to 500 while that is soon done with."
+        ),
+    ] = 64,
     wait_s: Annotated[
         float | None,
         typer.Option(
@@ -136,7 +141,7 @@ def ingest_stream(
     from scorer.ingest.health import Health
     from scorer.ingest.logs import Log
     from scorer.ingest.observe import Observer, Observers
-    from scorer.ingest.run import quiet_retries
+    from scorer.ingest.run import collect_less, quiet_retries
     from scorer.serving import BACKFILL, ONLINE
 
     log = Log(log_format.value, out.note)
@@ -169,6 +174,7 @@ def ingest_stream(
             advance(summary.received - seen)
             seen = summary.received
 
+        collect_less()
         summary = run_stream(
             photos=PhotoSource(root=photos_root, allow_private_hosts=allow_private_hosts),
             classifier=classifier,

@@ -2,7 +2,7 @@
 
     onnx          models/image_score/1/model.onnx    Triton's onnxruntime backend, CPU or GPU
     python-onnx   ... and model.py                   onnxruntime inside the Python backend
-    python-openvino   the same                       OpenVINO inside it: for int8 on Intel's CPUs
+    python-openvino   the same                       OpenVINO inside it: int8 and bfloat16 on Intel's CPUs
     tensorrt      models/image_score/1/model.onnx    with build_plan.sh, which makes model.plan from it on
                                                      the GPU that will serve it; a plan fits no other kind
 
@@ -30,7 +30,7 @@ PLAN_SCRIPT: Final = "build_plan.sh"
 _PRECISIONS: Final[dict[OnnxBackend, tuple[Precision, ...]]] = {
     "onnx": ("float32",),
     "python-onnx": ("float32", "int8"),
-    "python-openvino": ("float32", "int8"),
+    "python-openvino": ("float32", "bfloat16", "int8"),
     "tensorrt": ("float32", "bfloat16"),
 }
 _TRITON: Final[dict[OnnxBackend, Backend]] = {
@@ -55,8 +55,8 @@ def write_onnx_repository(
         path: the repository; made if missing.
         model_name: "compact", or a scorer folder.
         backend: who runs it.
-        options: batching and device. bfloat16 is for TensorRT alone, int8 for onnxruntime and OpenVINO in
-            Python; TensorRT always runs on a GPU.
+        options: batching and device. bfloat16 is for TensorRT and OpenVINO, int8 for onnxruntime and OpenVINO
+            in Python; TensorRT always runs on a GPU.
         photos: for int8 with OpenVINO, see `write_onnx`.
 
     Raises:
@@ -100,11 +100,16 @@ def write_onnx_repository(
             options=options,
             backend=_TRITON[backend],
             embed_dim=None if options.input == "encoded" else scorer.embed_dim,
-            more={"runtime": "openvino"} if backend == "python-openvino" else {},
+            more=_openvino_parameters(options.precision) if backend == "python-openvino" else {},
         )
         return Draft(config, version)
 
     return place(path, write)
+
+
+def _openvino_parameters(precision: Precision) -> dict[str, str]:
+    bfloat16 = {"openvino_precision": "bf16"} if precision == "bfloat16" else {}
+    return {"runtime": "openvino", **bfloat16}
 
 
 def plan_script(size: int, options: ServingOptions) -> str:

@@ -33,7 +33,8 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         threads = int(parameters["threads"])
         if parameters.get("runtime") == "openvino":
-            self._run = _openvino(path, threads, parameters["model_version"])
+            precision = parameters.get("openvino_precision", "f32")
+            self._run = _openvino(path, threads, parameters["model_version"], precision)
         else:
             gpu = args["model_instance_device_id"] if args["model_instance_kind"] == "GPU" else None
             self._run = _onnxruntime(path, threads, gpu)
@@ -106,10 +107,10 @@ def _onnxruntime(path: Path, threads: int, gpu: str | None) -> Run:
     return run
 
 
-def _openvino(path: Path, threads: int, version: str) -> Run:
+def _openvino(path: Path, threads: int, version: str, precision: str = "f32") -> Run:
     core = import_module("openvino").Core()
     settings = {
-        "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8; else it takes bfloat16 where it can
+        "INFERENCE_PRECISION_HINT": precision,  # of what is not int8; bf16 is f32 where the CPU has none
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
     }

@@ -7,11 +7,12 @@ applies at query time); only a message that cannot be understood at all is kept 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from scorer.ingest.photos import KnownPhoto, Photo, PhotoError, Pixels
 from scorer.ingest.records import DeadLetter, Record, Stage
 from scorer.provenance import more_suspicious
 from scorer.serving.client import BadScoresError, Scored
+
+_AHEAD: Final = 64  # photos of one batch that are loaded before they are scored
 
 
 class Scorer(Protocol):
@@ -48,7 +51,7 @@ class KnowingLoader(Loader, Protocol):
         """Begin to read one photo, and to decode it unless `known` says so of its digest."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that quadruples what making one costs, and its source grows anyway
 class Document:
     """One document to write, whole or in part, and the record it came from."""
 
@@ -89,6 +92,9 @@ class Analysis:
     superseded: int = 0  # records with a newer one of the same item in the same batch
     reused: int = 0  # documents with a score that was known, so that nothing was scored for them
     awaiting_score: int = 0  # documents that go on unscored because the scorer was given up
+
+
+_Loading = tuple[Document, ItemMessage, "Future[Any]", KnownScore | None]
 
 
 @dataclass(slots=True)
@@ -153,7 +159,7 @@ class Analyzer:
                 shown.append((document, message))
             elif not message.is_partial:
                 self._set_aside(result, record, "photo", "the item has no photo", document.item_id)
-        for batch in self._loaded(self._begin(shown, result), result):
+        for batch in self._loaded(_ahead(self._begin(shown, result), _AHEAD), result):
             self._score(batch, result)
         return result
 
@@ -168,33 +174,25 @@ class Analyzer:
             self._observer.item(record, "parse")
             return None
 
-    def _begin(
-        self, shown: Sequence[tuple[Document, ItemMessage]], result: Analysis
-    ) -> list[tuple[Document, ItemMessage, Future[Any], KnownScore | None]]:
+    def _begin(self, shown: Sequence[tuple[Document, ItemMessage]], result: Analysis) -> Iterator[_Loading]:
         """Begin to load the photos whose score is not known by the item and the photo's address alone."""
         held: dict[str, KnownScore] = {}
         if self._memory is not None and shown:
             with self._observer.stage("lookup", len(shown)):
                 held = self._memory.of_items([document.item_id for document, _ in shown])
-        loading: list[tuple[Document, ItemMessage, Future[Any], KnownScore | None]] = []
         for document, message in shown:
             url, known = message.image_url or "", held.get(document.item_id)
             if self._memory is None:
-                loading.append((document, message, self._loader.submit(url), None))
+                yield document, message, self._loader.submit(url), None
             elif known is not None and self._memory.same_address(known, message.stored_url):
                 self._reuse(document, known, result)
             else:
                 started = self._loader.submit_unless(  # type: ignore[union-attr]
                     url, partial(self._is_known, held=known)
                 )
-                loading.append((document, message, started, known))
-        return loading
+                yield document, message, started, known
 
-    def _loaded(
-        self,
-        loading: Sequence[tuple[Document, ItemMessage, Future[Any], KnownScore | None]],
-        result: Analysis,
-    ) -> Iterator[list[_ToScore]]:
+    def _loaded(self, loading: Iterable[_Loading], result: Analysis) -> Iterator[list[_ToScore]]:
         """Batches in the order of the records, as soon as their photos are there."""
         batch: list[_ToScore] = []
         for document, message, started, held in loading:
@@ -280,9 +278,19 @@ class Analyzer:
         result.dead_letters.append(DeadLetter(record, stage, reason, iso_ms(self._now_ms()), item_id))
 
 
+def _ahead(loading: Iterable[_Loading], n: int) -> Iterator[_Loading]:
+    """`loading`, of which as many as `n` are begun before they are asked for: what is decoded takes room."""
+    begun: deque[_Loading] = deque()
+    for one in loading:
+        begun.append(one)
+        if len(begun) > n:
+            yield begun.popleft()
+    yield from begun
+
+
 def _document(message: ItemMessage, record: Record) -> Document:
     source = message.to_document()
-    emptied = message.speaks_of - source.keys()
+    emptied = message.speaks_of.difference(source)
     return Document(message.item_id, message.updated_at, source, record, emptied, message.is_partial)
 
 

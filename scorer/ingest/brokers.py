@@ -188,7 +188,7 @@ def run_broker(
     analyzer: Analyzer,
     feeder: Feeder,
     batch: int = 64,
-    in_flight: int = 2,
+    in_flight: int = 3,
     until_empty: bool = False,
     stop_after_idle_s: float | None = None,
     stop: threading.Event | None = None,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 REPLAYS: Final = "rank-replays"  # header: how often `ingest dlq replay` put the message back
 Stage = Literal["parse", "photo", "score", "write"]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One message, from Kafka or from another broker."""
 
     value: bytes | None  # None is a tombstone: the key's item is gone

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ranking.errors import ServerError
 from ranking.kafka import explain
 from scorer.ingest.analyzer import Analyzer
+from scorer.ingest.batch_size import BatchSize
 from scorer.ingest.feeder import Feeder
 from scorer.ingest.health import Health
 from scorer.ingest.observe import Observer
@@ -42,6 +43,7 @@ class _Batch:
     """Records on their way, and the offsets to commit once they have arrived."""
 
     work: Future[IngestSummary]
+    n_bytes: int = 0
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
@@ -54,7 +56,7 @@ class Stream:
         analyzer: records to documents.
         feeder: documents to the index.
         dead_letters: where records go that cannot be used.
-        batch: records taken at a time.
+        batch: records taken at a time, at the least; see `BatchSize`.
         in_flight: batches worked on at a time, so that photos load while others are scored; one more is read
             ahead.
         stop: set it to finish what was read, commit and return.
@@ -73,7 +75,7 @@ class Stream:
         feeder: Feeder,
         dead_letters: DeadLetters,
         batch: int = 64,
-        in_flight: int = 2,
+        in_flight: int = 3,
         stop: threading.Event | None = None,
         stop_deadline_s: float | None = None,
         observer: Observer | None = None,
@@ -88,7 +90,7 @@ class Stream:
         self._health = health or Health()
         self._stop_deadline_s = stop_deadline_s
         self._give_up_at: float | None = None  # monotonic; set once it was told to stop
-        self._batch = batch
+        self._take = BatchSize(batch)
         self._in_flight = in_flight
         self._stop = stop or threading.Event()
         self._at_end: dict[int, bool] = {}  # assigned partition -> nothing left to read
@@ -142,7 +144,7 @@ class Stream:
         return self._summary
 
     def _read(self, pool: ThreadPoolExecutor) -> None:
-        messages = self._consumer.consume(self._batch, timeout=_LINGER_S)
+        messages = self._consumer.consume(self._take.now, timeout=_LINGER_S)
         records: list[Record] = []
         offsets: dict[tuple[str, int], int] = {}
         for message in messages:
@@ -155,7 +157,8 @@ class Stream:
                 self._at_end[record.partition] = False
                 offsets[record.topic, record.partition] = record.offset + 1
         if records:
-            self._batches.append(_Batch(pool.submit(self._work, records), offsets))
+            n_bytes = sum(len(record.value or b"") for record in records)
+            self._batches.append(_Batch(pool.submit(self._work, records), n_bytes, offsets))
             self._last_busy = time.monotonic()
 
     def _note(self, error: KafkaError, partition: int | None) -> None:
@@ -177,7 +180,7 @@ class Stream:
                 self._batches.clear()
                 return
             try:
-                self._summary.add(batch.work.result())
+                done = batch.work.result()
             except ServerError:
                 if not self._stop.is_set():
                     raise
@@ -185,6 +188,8 @@ class Stream:
                 self._batches.clear()
                 return
             self._batches.popleft()
+            self._summary.add(done)
+            self._take.done(done.received, batch.n_bytes, done.seconds)
             self._next_offsets.update(batch.next_offsets)
             if batch.next_offsets:
                 self._commit()
@@ -314,13 +319,13 @@ class Stream:
 def _record(message: Message) -> Record:
     kind, timestamp_ms = message.timestamp()
     return Record(
-        value=message.value(),
-        key=message.key(),
-        topic=message.topic() or "",
-        partition=message.partition() or 0,
-        offset=message.offset() or 0,
-        timestamp_ms=timestamp_ms if kind else None,
-        headers=_headers(message),
+        message.value(),
+        message.key(),
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        timestamp_ms if kind else None,
+        _headers(message),
     )
 
 

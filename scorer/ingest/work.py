@@ -45,7 +45,7 @@ class IngestSummary:
         return {**asdict(self), "seconds": round(self.seconds, 3), "per_second": round(rate, 1)}
 
     def add(self, other: IngestSummary) -> None:
-        """Add the counts of one more batch."""
+        """Add the counts of one more batch; batches overlap, so their seconds are not added."""
         for name, value in asdict(other).items():
             if name not in ("seconds", "interrupted"):
                 setattr(self, name, getattr(self, name) + value)
@@ -80,8 +80,11 @@ class Worker:
         Raises:
             ServerError: an engine refuses for good, or is still gone; some of the batch may be written.
         """
+        began = time.monotonic()
         with self._observer.batch(records):
-            return self._work(records)
+            done = self._work(records)
+        done.seconds = time.monotonic() - began
+        return done
 
     def _work(self, records: list[Record]) -> IngestSummary:
         analysis = self._analyzer.analyze(records)
@@ -96,9 +99,11 @@ class Worker:
         if letters:
             with self._observer.stage("dead_letter", len(letters)):
                 self._dead_letters.put(letters)
-        deleted = sum(document.is_deleted for document in fed.written)
-        scored = sum(document.is_scored for document in fed.written)
-        partial = sum(not document.has_photo for document in fed.written)
+        deleted = scored = partial = 0
+        for document in fed.written:
+            deleted += document.is_deleted
+            scored += document.is_scored
+            partial += document.is_partial and not document.has_photo
         done = IngestSummary(
             received=len(records),
             indexed=len(fed.written),

@@ -74,8 +74,8 @@ def export(
         Precision,
         typer.Option(
             "--precision",
-            help="float32, bfloat16 (python, tensorrt), int8 (python-onnx, python-openvino), or auto: "
-            "what is fastest on this machine's CPU.",
+            help="float32, bfloat16 (python, python-openvino, tensorrt), int8 (python-onnx, python-openvino) "
+            "or auto: what is fastest on this machine's CPU.",
         ),
     ] = Precision.float32,
     input: Annotated[

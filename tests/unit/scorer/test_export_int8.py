@@ -102,6 +102,23 @@ def test_openvino_runs_the_static_file_as_triton_will(scorer, tmp_path):
     assert spearmanr(in_torch(scorer, images), score[:, 0]).statistic > 0.99
 
 
+def test_openvino_is_told_to_run_in_bfloat16(scorer, tmp_path):
+    """Where the CPU has no bfloat16 it stays float32; scores agree to its three digits either way."""
+    pytest.importorskip("openvino")
+    images = pictures(40, seed=2)
+    exported = write_onnx_repository(
+        tmp_path / "models",
+        str(scorer.folder),
+        backend="python-openvino",
+        options=ServingOptions(precision="bfloat16"),
+    )
+    assert exported.model_version == f"{scorer.version}+bfloat16"
+    config = (exported.folder / "config.pbtxt").read_text()
+    assert 'key: "openvino_precision" value: { string_value: "bf16" }' in config
+    run = _openvino(exported.version_folder / "model.onnx", 1, exported.model_version, "bf16")
+    np.testing.assert_allclose(run(["score"], images)[0][:, 0], in_torch(scorer, images), atol=0.02)
+
+
 def test_a_file_that_orders_photos_otherwise_is_refused(scorer, tmp_path):
     class Reversed:
         def score(self, images):

@@ -216,3 +216,24 @@ def test_a_dead_letter_carries_the_original_text_or_its_bytes():
         "original": "{",
     }
     assert letter(b"\xff").to_dict()["original_base64"] == "/w=="
+
+
+def test_photos_are_loaded_ahead_of_the_scorer_and_not_all_at_once(scorer):
+    """What was begun and not yet scored takes room: it is bounded, however large the batch of messages is."""
+    loader = FakeLoader()
+    begun, ahead = 0, []
+    submit = loader.submit
+
+    def counted(url):
+        nonlocal begun
+        begun += 1
+        ahead.append(begun - sum(scorer.batches))
+        return submit(url)
+
+    loader.submit = counted
+    analysis = Analyzer(scorer, loader, score_batch=16).analyze(
+        [record(f"i{n}", image_url=str(n % 256)) for n in range(500)]
+    )
+    assert sum(document.is_scored for document in analysis.documents) + len(analysis.dead_letters) == 500
+    assert sum(scorer.batches) == 500
+    assert 64 <= max(ahead) <= 64 + 16 + 1

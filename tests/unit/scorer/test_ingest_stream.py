@@ -50,12 +50,14 @@ class Consumer:
         self.commits = []  # sent off
         self.last_commits = []  # waited for, at the end
         self.mine = []
+        self.asked = []  # how many messages, each time
         self.closed = False
 
     def subscribe(self, topics, on_assign, on_revoke, on_lost):
         self.on_assign, self.on_revoke = on_assign, on_revoke
 
     def consume(self, n, timeout):
+        self.asked.append(n)
         if not self.mine:
             self.mine = [TopicPartition("items", 0)]
             self.on_assign(self, self.mine)
@@ -141,6 +143,15 @@ def test_offsets_are_committed_batch_by_batch_once_written():
     assert consumer.last_commits == [(0, 9)]
     assert (summary.received, summary.indexed, summary.unscored) == (9, 9, 9)
     assert consumer.closed
+
+
+def test_more_is_taken_at_a_time_while_batches_are_full_and_soon_done():
+    consumer = Consumer(batches(4, 4, 8, 3))
+    summary = stream(consumer, Feeder(), batch=4).run(until_empty=True)
+    assert (summary.received, consumer.last_commits) == (19, [(0, 19)])
+    assert consumer.asked[0] == 4
+    assert 8 in consumer.asked
+    assert max(consumer.asked) <= 16
 
 
 def test_a_batch_that_is_done_early_is_not_committed_before_the_one_ahead_of_it():
