@@ -131,8 +131,10 @@ def cut(seconds: float, *, triton: bool = True) -> Callable[[Run], None]:
 def rebalance(run: Run) -> None:
     """Two more consumers join in the middle of batches; one leaves in order, one is killed."""
     second = run.consume()
+    run.wait_members(2)
     run.wait_done(0.4)
     third = run.consume()
+    run.wait_members(3)
     run.wait_done(0.55)
     if second.alive and second.stop() is None:
         raise RuntimeError(f"{second.name} did not end well: {second.last_words()}")
@@ -186,7 +188,7 @@ _ALL = [
         nothing,
         skew=True,
     ),
-    Fault("rebalance", "two consumers join, one leaves, one is killed", rebalance),
+    Fault("rebalance", "two consumers join, one leaves, one is killed", rebalance, pace=0.3),
 ]
 FAULTS: Final = {fault.name: fault for fault in _ALL}
 # What `make test` runs: the pair that loses most, and late writes after newer ones.

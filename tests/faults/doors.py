@@ -147,7 +147,8 @@ class BulkDoor:
                 headers = {
                     k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")
                 }
-                self.upstream.request(self.command, self.path, body or None, headers)
+                path = self.path.replace("filter_path=", "filter_path=items.*.result,")  # for the count
+                self.upstream.request(self.command, path, body or None, headers)
                 response = self.upstream.getresponse()
                 kept = ("Content-Type", "X-Elastic-Product")
                 named = {name: response.headers[name] for name in kept if response.headers[name]}

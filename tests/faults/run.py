@@ -43,6 +43,7 @@ class Fault:
     kills: Sequence[str] = ()  # engines that must be local, because they are killed or frozen
     skew: bool = False  # producers' clocks are off by 50 minutes, the consumers' by two hours
     supervised: bool = False  # a consumer that ends by itself is started again, as systemd would
+    pace: float = 1.0  # of the producer's usual one
     env: dict[str, str] = field(default_factory=dict)  # of the consumers
 
 
@@ -127,6 +128,15 @@ class Run:
         asked = {TopicPartition(self.name, n): OffsetSpec.latest() for n in range(PARTITIONS)}
         ends = self._admin.list_offsets(asked, request_timeout=10).values()
         return sum(end.result().offset for end in ends)
+
+    def wait_members(self, n: int) -> None:
+        """Wait until the group has so many members: a consumer takes some seconds to start."""
+
+        def enough() -> bool:
+            (described,) = self._admin.describe_consumer_groups([self.name]).values()
+            return len(described.result().members) >= n
+
+        wait_until(enough, 60, lambda: f"{n} consumers are not in the group")
 
     def wait_done(self, share: float = 1.0, timeout_s: float = 240.0) -> None:
         """Wait until this share of the messages is committed.
@@ -225,7 +235,7 @@ def run_fault(ground: Ground, fault: Fault, *, n_messages: int = 600, per_s: flo
     work = make_workload(ground.folder, n_messages, skew=fault.skew)
     logs = ground.folder / "logs" / fault.name
     logs.mkdir(parents=True, exist_ok=True)
-    with Run(ground, fault, work, per_s, logs).in_place() as run:
+    with Run(ground, fault, work, fault.pace * per_s, logs).in_place() as run:
         return run.go()
 
 
