@@ -12,16 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.integration.conftest import missing
 
 PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/lib/rabbitmq/bin")
 
 
-def binary(name: str, *, needed: bool = True) -> str:
+def binary(name: str) -> str:
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *PLACES)))
-    if found is None and needed:
+    if found is None:
         missing(f"no {name}; run `apt-get install {name}`")
     return found or ""
 
@@ -53,9 +51,7 @@ class Server:
         self.start()
 
     def _rabbit(self, folder: Path) -> None:
-        program = binary("rabbitmq-server", needed=False)
-        if not program:  # CI has Redis and NATS; this one starts slowly
-            pytest.skip("no rabbitmq-server; run `apt-get install rabbitmq-server`")
+        program = binary("rabbitmq-server")
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         inner = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the other changes to a user of its own
         self._command = [str(inner if inner.exists() else program)]
