@@ -70,7 +70,7 @@ def run() -> dict[str, Any]:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(
-            executable_path=next(filter(None, map(shutil.which, ("chromium", "google-chrome")))),
+            executable_path=_browser(),
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         )
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
@@ -186,3 +186,10 @@ def _server(index: str, folder: Path) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
+
+
+def _browser() -> str:
+    for name in ("chromium", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    raise RuntimeError("no Chromium; run `apt-get install chromium`")
