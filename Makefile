@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv"; exit 1; }
 	@echo "installing into $(VENV): about a minute, 7 GB"
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv || true
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.5,<1' || true
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '$(EXTRAS)' \
 	  || $(BIN)/pip install --quiet --disable-pip-version-check --editable '$(EXTRAS)'
 	@touch $(READY)

@@ -5,7 +5,6 @@ The log is made up and held in memory; the browser is Chromium, the file is open
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.browser import chromium
 from ranking import fields
 from ranking.clock import DAY_MS
 from ranking.formula import Candidates
@@ -170,7 +170,7 @@ def _open(path: Path) -> dict[str, Any]:
     paints, readies, checked, moves = [], [], [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=next(filter(None, map(shutil.which, ("chromium", "google-chrome")))),
+            executable_path=chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         )
         for _ in range(5):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import numpy as np
 from elasticsearch import Elasticsearch, helpers
 from PIL import Image
 
+from benchmarks.browser import chromium
 from index_templates import apply_steps, desired_state, ensure_index, plan_steps, read_live
 from ranking.clock import DAY_MS
 from ranking.es import connect
@@ -70,7 +70,7 @@ def run() -> dict[str, Any]:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(
-            executable_path=_browser(),
+            executable_path=chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         )
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
@@ -186,10 +186,3 @@ def _server(index: str, folder: Path) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
-
-
-def _browser() -> str:
-    for name in ("chromium", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    raise RuntimeError("no Chromium; run `apt-get install chromium`")

@@ -103,7 +103,7 @@ class Worker:
         for document in fed.written:
             deleted += document.is_deleted
             scored += document.is_scored
-            partial += document.is_partial and not document.has_photo
+            partial += not document.has_photo
         done = IngestSummary(
             received=len(records),
             indexed=len(fed.written),
