@@ -107,11 +107,11 @@ def test_a_closed_workload_flatters_the_same_server(server: Server) -> None:
     load = Load(kind="search", mode="closed", items=BODIES, users=1, seconds=STALL_TO + 1)
     with sender(work(server)) as running:
         samples = running.play([load])["search"]
-    stalled = [one for one in samples if one.latency > 0.1]
+    stalled = [one for one in samples if one.latency > (STALL_TO - STALL_FROM) / 2]
     assert len(stalled) == 1, "one user meets the stall once, however many searches it held up"
     p99 = record(one.latency for one in samples).percentile_ms(99)
     assert p99 is not None
-    assert p99 / 1000 < SLOW + OVERHEAD + 0.03  # the open workload says 0.95 s
+    assert p99 / 1000 < SLOW + OVERHEAD + 0.03 + server.lag  # the open workload says 0.95 s
 
 
 def test_a_search_that_waits_for_a_connection_is_late_from_its_intended_start(server: Server) -> None:
