@@ -1,9 +1,10 @@
 """Triton on a CPU: kernels of a ViT-B/16 against float32 eager torch, each through the same server.
 
 Every kernel is served with the same photos, requests and cores, one after another, and the same
-kernel runs in process beside it (as many processes as the server has instances, one thread each). Photos are
-those of ../shared (RANK_SHARED); the weights are random (see `benchmarks.vit`), which changes no product of
-matrices. Rates are of the model; decoding is measured apart, on both ends.
+kernel runs in process beside it (as many processes as the server has instances, one thread each). The roof
+of a precision is what the dense products of the twelve layers take by themselves, as fast as torch does them.
+Photos are those of ../shared (RANK_SHARED); the weights are random (see `benchmarks.vit`), which changes no
+product of matrices. Rates are of the model; decoding is measured apart, on both ends.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ KERNELS = {  # name -> (backend of the export, precision)
     "openvino int8 static": ("python-openvino", "int8"),
 }
 BASE = "torch float32 eager"
+_LAYER = ((768, 2304), (768, 768), (768, 3072), (3072, 768))  # in and out of a layer's dense products, ViT-B
 
 
 def run() -> dict[str, Any]:
@@ -68,6 +70,7 @@ def run() -> dict[str, Any]:
         "requests": f"{CONCURRENCY} under way, {BATCH} photos each; {instances_for()} instances of 1 thread",
         "targets": TARGETS,
         "kernels": _compared(served),
+        "roof": _roof(served.get(BASE)),
         "decode_one_core": _decode_rates(files),
     }
 
@@ -244,6 +247,37 @@ def _compared(served: dict[str, Any]) -> dict[str, Any]:
                 "largest_score_difference": float(f"{np.abs(base['scores'] - row['scores']).max():.2g}"),
             }
     return rows
+
+
+def _roof(base: Any) -> dict[str, Any]:
+    """Photos per second that the dense products alone allow on all cores, and its ratio to the base."""
+    context = multiprocessing.get_context("spawn")
+    n = instances_for()
+    rows: dict[str, Any] = {}
+    with ProcessPoolExecutor(n, context) as pool:
+        for precision in ("float32", "bfloat16", "int8"):
+            list(pool.map(_products, [precision] * n))
+            rate = sum(sorted(pool.map(_products, [precision] * 5 * n))[-n:])  # the best, one a core
+            rows[precision] = {"photos_per_second": round(rate, 2)}
+            if base is not None:
+                rows[precision]["times_float32_eager"] = round(rate / base["served"], 2)
+    return rows
+
+
+def _products(precision: str) -> float:
+    """Photos per second of one thread that does nothing but a layer's four products, 12 times a photo."""
+    import torch
+
+    torch.set_num_threads(1)
+    rows, layers = BATCH * 197, 12
+    operands = [(torch.randn(rows, i), torch.randn(i, o)) for i, o in _LAYER]
+    if precision == "int8":
+        bytes_ = [((10 * a).to(torch.int8), (10 * b).to(torch.int8)) for a, b in operands]
+        work: Callable[[], Any] = lambda: [torch._int_mm(a, b) for a, b in bytes_]  # noqa: E731
+    else:
+        cast = [(a.to(getattr(torch, precision)), b.to(getattr(torch, precision))) for a, b in operands]
+        work = lambda: [a @ b for a, b in cast]  # noqa: E731
+    return _best(work, BATCH, rounds=5)[0] / layers
 
 
 def _decode_rates(files: list[bytes]) -> dict[str, float]:

@@ -6,6 +6,7 @@ Without security, as most tests and a developer's day want it; with TLS, a passw
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ class Elasticsearch:
         _configure(config, launch, data, secure=self.security is not None)
         env = {
             "ES_JAVA_HOME": str(jdk.home),
-            "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}",
+            "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap} {os.environ.get('ES_JAVA_OPTS', '')}".strip(),
             "ES_PATH_CONF": str(config),
             "ES_TMPDIR": str(temporary),
             "HOME": str(launch.home),

@@ -19,9 +19,15 @@ BESIDE = {
     "simulated": "simulated",
     "test_docs_site.py": "docs",
     "test_es8.py": "es8",
+    "test_export.py": "triton",
     "test_labelling_process.py": "labelling",
+    "test_loadtest_calibration.py": "calibration",
+    "test_replay_beam.py": "beam",
     "test_roles.py": "secure",
     "test_secure.py": "secure",
+    "test_serving.py": "triton",
+    "test_serving_servers.py": "triton",
+    "test_stack.py": "stack",
     "test_statistics_docs.py": "docs",
 }
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ranking.settings import get_settings
+from tests.jvm import SHORT_LIVED
 
 ROOT = Path(__file__).parents[1]
 CLIENT = "elasticsearch>=8.19,<9"
@@ -47,8 +48,12 @@ def python(folder: Path) -> Path:
     interpreter, stamp = folder / "bin" / "python", folder / "installed.txt"
     if not stamp.exists() or stamp.read_text().splitlines() != wanted:
         venv.create(folder, with_pip=True)
-        install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-        subprocess.run(install, check=True)
+        try:
+            uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", interpreter]
+            subprocess.run([*uv, *wanted], check=True)
+        except subprocess.CalledProcessError:  # as in the Makefile
+            pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *wanted], check=True)
         stamp.write_text("\n".join(wanted))
     return interpreter
 
@@ -57,7 +62,7 @@ def python(folder: Path) -> Path:
 def server(interpreter: Path, state: Path) -> Iterator[dict[str, str]]:
     """Elasticsearch 8.19 in `state`; yields the environment in which commands and tests meet it."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("ELASTICSEARCH_")}
-    env |= {"RANK_STATE_DIR": str(state), "PYTHONPATH": str(ROOT)}
+    env |= {"RANK_STATE_DIR": str(state), "PYTHONPATH": str(ROOT), "ES_JAVA_OPTS": SHORT_LIVED}
 
     def stack(*words: str) -> None:
         subprocess.run([interpreter, *RANK_CLI, "stack", *words], env=env, cwd=ROOT, check=True)

@@ -15,6 +15,7 @@ import pytest
 
 import stack
 from ranking.settings import get_settings
+from tests.jvm import SHORT_LIVED
 
 VARIABLES = tuple(f"ELASTICSEARCH_{name}" for name in ("URL", "API_KEY", "USER", "PASSWORD", "CA_CERTS"))
 
@@ -50,7 +51,7 @@ def es_version() -> str:
 def running(state: Path) -> Iterator[SecureServer]:
     """Started by the command line, ended and deleted afterwards."""
     environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    environment |= {"RANK_STATE_DIR": str(state), "PYTHONPATH": str(Path.cwd())}
+    environment |= {"RANK_STATE_DIR": str(state), "PYTHONPATH": str(Path.cwd()), "ES_JAVA_OPTS": SHORT_LIVED}
     server = SecureServer(state, "", environment)
     try:
         words = (

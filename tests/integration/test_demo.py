@@ -67,7 +67,7 @@ def test_triton_killed_in_the_middle_loses_no_score(tmp_path: Path) -> None:
     stack = json.loads((get_settings().state_dir / "stack.json").read_text())
     pid = stack["engines"]["triton"]["pid"]
     process = subprocess.Popen(
-        demo("--items", "1200", "--searches", "60", "--report", str(tmp_path / "r.html")),
+        demo("--items", "500", "--searches", "60", "--report", str(tmp_path / "r.html")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -94,8 +94,8 @@ def test_triton_killed_in_the_middle_loses_no_score(tmp_path: Path) -> None:
     assert process.wait() == 0
     assert any("waiting: " in line for line in said), said
     without_photo = int(re.findall(r"(\d+) without a photo", "".join(said))[0])
-    assert result["items_indexed"] == result["items_published"] == 1200
-    assert result["items_scored"] == 1200 - without_photo
+    assert result["items_indexed"] == result["items_published"] == 500
+    assert result["items_scored"] == 500 - without_photo
     assert result["parity"]["bit_equal"] == result["parity"]["scores"]
 
 

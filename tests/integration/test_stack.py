@@ -16,6 +16,7 @@ import stack
 from ranking.errors import StackError
 from ranking.settings import get_settings
 from stack import process
+from tests.jvm import SHORT_LIVED
 
 pytestmark = pytest.mark.engines
 
@@ -43,6 +44,7 @@ def engines(tmp_path_factory):
     for name in ("ELASTICSEARCH_URL", "TRITON_URL", "KAFKA_BOOTSTRAP"):
         patch.delenv(name, raising=False)
     patch.setenv("RANK_STATE_DIR", str(state))
+    patch.setenv("ES_JAVA_OPTS", SHORT_LIVED)
     get_settings.cache_clear()
     try:
         started = stack.up(options=stack.Options(es_heap="512m"))

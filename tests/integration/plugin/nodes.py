@@ -26,6 +26,7 @@ from stack.paths import remove_tree, unprivileged_user
 from stack.plugin import server_with_plugin
 from stack.ports import choose
 from stack.process import Process, give, marked, spawn, stop, tail
+from tests.jvm import SHORT_LIVED
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "stack" / "config"
@@ -71,7 +72,7 @@ def cluster(
     nodes: int = 1,
     heap: str = "512m",
     settings: Iterable[str] = (),
-    java: str = "",
+    java: str = SHORT_LIVED,
     bare: Container[int] = (),
 ) -> Iterator[Server]:
     """A running cluster of `nodes` processes with the plugin, below `home`; ended and removed afterwards.
@@ -100,7 +101,7 @@ def start(
     nodes: int = 1,
     heap: str = "512m",
     settings: Iterable[str] = (),
-    java: str = "",
+    java: str = SHORT_LIVED,
     port: int = 9250,
     bare: Container[int] = (),
 ) -> Server:
@@ -139,7 +140,7 @@ def start(
                 lines.append(f"cluster.initial_master_nodes: {json.dumps(names)}")
         folder = distribution(version, Event()) if i in bare else installed
         _configure(home / name, lines)
-        _spawn(folder, home / name, jdk.home, f"-Xms{heap} -Xmx{heap} {java}".strip())
+        _spawn(folder, home / name, jdk.home, f"-Xms{heap} -Xmx{heap} {java}")
     server = Server(f"http://127.0.0.1:{http[0]}", version)
     _wait(server, home, nodes)
     return server
