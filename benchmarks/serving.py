@@ -34,12 +34,14 @@ from scorer.serving.names import MODEL_NAME
 from scorer.serving.repository import Exported
 
 N_PHOTOS = int(os.environ.get("N_PHOTOS", "96"))
+REPEATS = 3  # of the photos, in one served run
 BATCH = 8  # photos a request
-CONCURRENCY = 4  # requests under way
+CONCURRENCY = 8  # requests under way: while two batches run, the next two wait in the server
 TARGETS = {"times_float32_eager": 4.2, "served_to_in_process": 0.95, "spearman": 0.999}
 KERNELS = {  # name -> (backend of the export, precision)
     "torch float32 eager": ("python", "float32"),
     "torch bfloat16": ("python", "bfloat16"),
+    "torch int8": ("python", "int8"),
     "onnxruntime float32": ("python-onnx", "float32"),
     "onnxruntime int8 dynamic": ("python-onnx", "int8"),
     "openvino bfloat16": ("python-openvino", "bfloat16"),
@@ -155,7 +157,7 @@ def _export(
 
     options = ServingOptions(precision=precision, instances=instances_for(), max_batch_size=2 * BATCH)
     if backend == "python":
-        return write_repository(repository, str(scorer), options=options)
+        return write_repository(repository, str(scorer), options=options, photos=pixels[::4])
     onnx: Any = backend
     return write_onnx_repository(repository, str(scorer), backend=onnx, options=options, photos=pixels[::4])
 
@@ -180,7 +182,11 @@ def _served(url: str, pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.floa
         return np.concatenate([part.scores for part in scored])
 
     asyncio.run(all_of(pixels[: 4 * BATCH]))
-    return _best(lambda: asyncio.run(all_of(pixels)), len(pixels))
+    often = np.concatenate(
+        [pixels] * REPEATS
+    )  # the last batch of one instance, alone, would weigh in a short run
+    rate, scores = _best(lambda: asyncio.run(all_of(often)), len(often))
+    return rate, scores[: len(pixels)]
 
 
 def _best(work: Callable[[], Any], n: int, rounds: int = 2) -> tuple[float, Any]:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from ranking.errors import InputError
 from scorer.export.onnx_scorer import EXTRA, SIZE_KEY, VERSION_KEY, OnnxScorer
 from scorer.serving.names import EMBEDDING_OUTPUT, IMAGE_INPUT, SCORE_OUTPUT, VERSION_OUTPUT
+from scorer.serving.order import check_order
 from scorer.serving.weights import Precision, served_version
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 OPSET: Final = 17  # onnxruntime 1.14 and newer, TensorRT 8.6 and newer
 TOLERANCE: Final = 1e-3  # largest difference of a score between torch and the file
-INT8_SPEARMAN: Final = 0.99  # least rank correlation of an int8 file's scores with torch's, over photos
 
 
 class _Served(nn.Module):
@@ -123,29 +123,11 @@ def _to_int8(scorer: ImageScorer, draft: Path, version: str, photos: NDArray[np.
     onnx.helper.set_model_props(model, facts)
     onnx.save(model, draft)
     if photos is not None:
-        check_order(scorer, OnnxScorer(draft), photos)
+        with torch.inference_mode():
+            expected = scorer(torch.from_numpy(photos)).numpy()
+        check_order(expected, OnnxScorer(draft), photos)
     elif not np.isfinite(OnnxScorer(draft).score(probe_images(scorer.image_size))).all():
         raise InputError("the int8 file does not score every picture", hint="export with --precision float32")
-
-
-def check_order(scorer: ImageScorer, exported: OnnxScorer, photos: NDArray[np.uint8]) -> float:
-    """Spearman's rank correlation of the file's scores with torch's.
-
-    Raises:
-        InputError: it is below `INT8_SPEARMAN`.
-    """
-    from scipy.stats import spearmanr
-
-    with torch.inference_mode():
-        expected = scorer(torch.from_numpy(photos)).numpy()
-    found = float(spearmanr(expected, exported.score(photos)).statistic)
-    if not found >= INT8_SPEARMAN:  # NaN too
-        raise InputError(
-            f"int8 orders {len(photos)} photos otherwise than float32 does: "
-            f"Spearman {found:.4f}, at least {INT8_SPEARMAN} is asked for",
-            hint="export with --precision float32, or calibrate with more photos",
-        )
-    return found
 
 
 def probe_images(size: int, n: int = 12) -> NDArray[np.uint8]:
@@ -214,11 +196,9 @@ def _onnx() -> Any:
 
 
 __all__ = [
-    "INT8_SPEARMAN",
     "OPSET",
     "TOLERANCE",
     "check_against",
-    "check_order",
     "probe_images",
     "write_onnx",
 ]

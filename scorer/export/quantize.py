@@ -22,14 +22,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.errors import InputError
+from scorer.serving.errors import NothingToQuantize
 from scorer.serving.names import IMAGE_INPUT
 
 _LEAST_SHARE: Final = 0.5  # of the weights that must lie in matrix products
-
-
-class NothingToQuantize(InputError):
-    """int8 would gain nothing."""
 
 
 def quantize_dynamic(source: Path, target: Path) -> None:
@@ -122,4 +118,4 @@ def _products(path: Path) -> list[str]:
     return [node.name for node in found]
 
 
-__all__ = ["NothingToQuantize", "quantize_dynamic", "quantize_static"]
+__all__ = ["quantize_dynamic", "quantize_static"]

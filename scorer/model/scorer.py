@@ -48,15 +48,33 @@ class ScorerConfig(BaseModel):
     mirror: bool = False  # the embedding is the mean over the photo and its mirror image; costs twice
 
 
+class Normalise(nn.Module):
+    """Pixels as a tower takes them.
+
+    Args:
+        mean: of the channels, of 1.
+        std: likewise.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255.0, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255.0, persistent=False)
+
+    def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """uint8 [n, 3, size, size] to floats of `dtype`."""
+        return ((pixels.to(torch.float32) - self.mean) / self.std).to(dtype)
+
+
 class ImageScorer(nn.Module):
     """An image tower and a head. Normalisation is inside, so the input is plain uint8 pixels.
 
     `image_size` is the side of the square input in pixels; `version` changes whenever the weights or the
     configuration do, and goes into `image_score_version`.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, tower: Tower, head: Head, config: ScorerConfig) -> None:
         super().__init__()
@@ -70,15 +88,13 @@ class ImageScorer(nn.Module):
         self.config = config
         self.image_size = tower.image_size
         self.embed_dim = tower.embed_dim
-        self.register_buffer("mean", torch.tensor(tower.mean).view(1, 3, 1, 1) * 255.0, persistent=False)
-        self.register_buffer("std", torch.tensor(tower.std).view(1, 3, 1, 1) * 255.0, persistent=False)
+        self.normalise: nn.Module = Normalise(tower.mean, tower.std)
         self.version = _version(self, tower)
 
     def embed_raw(self, pixels: Tensor) -> Tensor:
         """Embeddings before normalization; `pixels` as in `forward`. float, shape (n, embed_dim)."""
         weight = next(self.visual.parameters())
-        x = pixels.to(weight.device).permute(0, 3, 1, 2).to(torch.float32)
-        x = ((x - self.mean) / self.std).to(weight.dtype)
+        x = self.normalise(pixels.to(weight.device).permute(0, 3, 1, 2), weight.dtype)
         embedding = embedding_of(self.visual, x)
         if self.config.mirror:
             embedding = (embedding + embedding_of(self.visual, x.flip(3))) / 2

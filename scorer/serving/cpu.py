@@ -1,6 +1,7 @@
 """What the CPU that serves can do: which precision is fastest on it, and how many instances fit.
 
-    python        (torch)         bfloat16 where one instruction multiplies twice as many of them as of floats
+    python        (torch)         int8 likewise, where there are photos to scale by; without,
+                                  bfloat16 where one instruction multiplies twice as many of them as of floats
     python-onnx   (onnxruntime), python-openvino
                                   int8 where the CPU multiplies bytes (VNNI, AMX, Arm's dot product)
 
@@ -42,21 +43,34 @@ def cpu_features(cpuinfo: str | None = None) -> frozenset[str]:
     return frozenset(found)
 
 
-def best_precision(backend: str, device: str = "cpu", features: Collection[str] | None = None) -> Precision:
+def multiplies_bfloat16(features: Collection[str] | None = None) -> bool:
+    """Whether the CPU multiplies more bfloat16 in a cycle than floats.
+
+    Args:
+        features: of the CPU, this machine's by default.
+    """
+    known = frozenset(cpu_features() if features is None else features)
+    return bool(known & BFLOAT16) or ("AuthenticAMD" in known and BFLOAT16_AMD in known)
+
+
+def best_precision(
+    backend: str, device: str = "cpu", features: Collection[str] | None = None, *, photos: bool = False
+) -> Precision:
     """The fastest precision of an export backend.
 
     Args:
         backend: as `rank-cli scorer export --backend` names it.
         device: "cpu" or "gpu"; every GPU that TensorRT supports today multiplies bfloat16.
         features: of the CPU, this machine's by default.
+        photos: there are some to scale activations by.
     """
     if device == "gpu":
         return "bfloat16" if backend in {"python", "tensorrt"} else "float32"
     known = frozenset(cpu_features() if features is None else features)
-    if backend in {"python-onnx", "python-openvino"} and known & INT8:
+    int8 = {"python-onnx", "python-openvino"} | ({"python"} if photos else set())
+    if backend in int8 and known & INT8:
         return "int8"
-    amd = "AuthenticAMD" in known and BFLOAT16_AMD in known
-    if backend == "python" and (known & BFLOAT16 or amd):
+    if backend == "python" and multiplies_bfloat16(known):
         return "bfloat16"
     return "float32"
 
@@ -80,4 +94,4 @@ def _cpuinfo() -> str:
         return ""
 
 
-__all__ = ["best_precision", "cores", "cpu_features", "instances_for"]
+__all__ = ["best_precision", "cores", "cpu_features", "instances_for", "multiplies_bfloat16"]

@@ -3,6 +3,8 @@
 ServerError
 ├── ScoringUnavailable   nobody scores right now (.retry_after_s .busy): wait, or go on unscored
 └── BadScoresError       the model answered with no score for some images (.bad)
+InputError
+└── NothingToQuantize    int8 gains nothing, or is not known, for this tower
 """
 
 from __future__ import annotations
@@ -12,9 +14,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.errors import ServerError
+from ranking.errors import InputError, ServerError
 
 ENGINE: Final = "Triton"
+
+
+class NothingToQuantize(InputError):
+    """int8 would gain nothing for this tower, or does not know it."""
 
 
 class ScoringUnavailable(ServerError):
@@ -48,4 +54,4 @@ class BadScoresError(ServerError):
         self.model_version = model_version
 
 
-__all__ = ["ENGINE", "BadScoresError", "ScoringUnavailable"]
+__all__ = ["ENGINE", "BadScoresError", "NothingToQuantize", "ScoringUnavailable"]

@@ -18,15 +18,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ranking.errors import ServerError
+import numpy as np
+from numpy.typing import NDArray
+
+from ranking.errors import InputError, ServerError
 from scorer.serving.addresses import servers
 from scorer.serving.client import ScoreClient
 from scorer.serving.config import ServingOptions, config_pbtxt
 from scorer.serving.errors import ENGINE
 from scorer.serving.names import MODEL_NAME
-from scorer.serving.weights import export_weights, served_version
+from scorer.serving.weights import export_weights, load_weights, served_version
+
+if TYPE_CHECKING:
+    from scorer.model.scorer import ImageScorer
 
 KEPT_VERSIONS: Final = 2  # the one that is served and the one before it
 
@@ -55,7 +61,11 @@ class Draft:
 
 
 def write_repository(
-    path: Path, model_name: str = "compact", *, options: ServingOptions | None = None
+    path: Path,
+    model_name: str = "compact",
+    *,
+    options: ServingOptions | None = None,
+    photos: NDArray[np.uint8] | None = None,
 ) -> Exported:
     """Write a model into the repository at `path`, as its latest version.
 
@@ -63,12 +73,24 @@ def write_repository(
         path: the repository, such as `.rank/triton/models`; made if missing.
         model_name: "compact", or a scorer folder.
         options: batching and device.
+        photos: for int8, what the scales of activations are fixed by, uint8 [n, size, size, 3].
+
+    Raises:
+        InputError: int8 without photos, or on a GPU, or that orders the photos otherwise than float32.
+        NothingToQuantize: int8 for a tower that `scorer.serving.int8` does not know.
     """
     options = options or ServingOptions()
+    int8 = options.precision == "int8"
+    if int8 and options.device == "gpu":
+        raise InputError("int8 in torch is for CPUs", hint="use --precision bfloat16 on a GPU")
+    if int8 and photos is None:
+        raise InputError("int8 in torch needs photos to scale by", hint="name a folder with --calibrate")
 
     def write(draft: Path) -> Draft:
         (draft / "weights").mkdir()
         model = export_weights(model_name, draft / "weights")
+        if int8 and photos is not None:
+            _fix_scales(model, photos, draft / "weights")
         model_version = served_version(model.version, options.precision)
         source = resources.files("scorer.serving") / "triton_model.py"
         (draft / "model.py").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
@@ -76,6 +98,16 @@ def write_repository(
         return Draft(config, model_version)
 
     return place(path, write)
+
+
+def _fix_scales(model: ImageScorer, photos: NDArray[np.uint8], folder: Path) -> None:
+    """Write the scales beside the weights, once int8 was seen to order photos as float32 does."""
+    from scorer.serving.int8 import measure, write_scales
+    from scorer.serving.order import check_order
+
+    scales, expected = measure(model, photos)
+    write_scales(scales, folder)
+    check_order(expected, load_weights(folder, precision="int8"), photos)
 
 
 def place(path: Path, write: Callable[[Path], Draft]) -> Exported:

@@ -9,10 +9,13 @@ from ranking.errors import ServerError
 from scorer.export import OnnxScorer, write_onnx, write_onnx_repository
 from scorer.model.photo import read_photo
 from scorer.model.scorer import load_scorer
-from scorer.serving import load_into
+from scorer.serving import ServingOptions, load_into, write_repository
 from scorer.serving.names import EMBEDDING_OUTPUT, IMAGE_INPUT, MODEL_NAME
+from scorer.serving.weights import load_weights
 from tests.integration.triton_server import MODEL, own_triton
 from tests.unit.scorer.photo_zoo import ORIENTATIONS, photos, turned
+from tests.unit.scorer.test_export_int8 import pictures
+from tests.unit.scorer.test_serving_int8 import write_vit
 
 pytestmark = pytest.mark.engines
 TIE = 1e-5  # scores nearer than this are a tie
@@ -104,3 +107,19 @@ def test_the_real_triton_reads_the_configuration_and_lacks_the_backend_alone(tri
             load_into(exported, triton.url, timeout_s=20)
     finally:
         load_into(write_onnx_repository(triton.repository, MODEL, backend="python-onnx"), triton.url)
+
+
+def test_a_transformer_in_bytes_is_served_as_it_scores_here(triton, tmp_path):
+    torch.set_num_threads(1)
+    folder, sample = tmp_path / "vit", pictures(48)
+    folder.mkdir()
+    write_vit(folder)
+    exported = write_repository(
+        triton.repository, str(folder), options=ServingOptions(precision="int8"), photos=sample
+    )
+    served = load_into(exported, triton.url).score(sample)
+    assert served.model_version == exported.model_version
+    assert served.model_version.endswith("+int8")
+    here = load_weights(exported.version_folder / "weights", precision="int8").score(sample)
+    np.testing.assert_allclose(served.scores, here, atol=1e-6)
+    assert np.ptp(here) > 0.5

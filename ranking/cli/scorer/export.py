@@ -74,8 +74,8 @@ def export(
         Precision,
         typer.Option(
             "--precision",
-            help="float32, bfloat16 (python, python-openvino, tensorrt), int8 (python-onnx, python-openvino) "
-            "or auto: what is fastest on this machine's CPU.",
+            help="float32, bfloat16 (python, python-openvino, tensorrt), int8 (python, python-onnx, "
+            "python-openvino) or auto: what is fastest on this machine's CPU.",
         ),
     ] = Precision.float32,
     input: Annotated[
@@ -88,7 +88,8 @@ def export(
     calibrate: Annotated[
         Path | None,
         typer.Option(
-            "--calibrate", help="Folder of photos that int8 for OpenVINO is scaled by; 32 of them are read."
+            "--calibrate",
+            help="Folder of photos that int8 for torch and OpenVINO is scaled by; 32 of them are read.",
         ),
     ] = None,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Photos in one batch at most.")] = 32,
@@ -115,10 +116,10 @@ def export(
 
     from ranking.errors import InputError
     from ranking.settings import get_settings
-    from scorer.export.quantize import NothingToQuantize
     from scorer.export.repository import PLAN_SCRIPT
     from scorer.serving import ServingOptions, load_into
     from scorer.serving.cpu import best_precision, instances_for
+    from scorer.serving.errors import NothingToQuantize
 
     if backend is Backend.open_clip:
         if to is None or load:
@@ -129,7 +130,7 @@ def export(
         return
     where = device or (Device.gpu if backend is Backend.tensorrt else Device.cpu)
     if precision is Precision.auto:
-        chosen = best_precision(backend.value, where.value)
+        chosen = best_precision(backend.value, where.value, photos=calibrate is not None)
     else:
         chosen = cast("Weights", precision.value)
     options = ServingOptions(
@@ -145,7 +146,8 @@ def export(
     except NothingToQuantize:
         if precision is not Precision.auto:
             raise
-        options = replace(options, precision="float32")
+        plain = best_precision("python", where.value) if backend is Backend.python else "float32"
+        options = replace(options, precision=plain)
         exported = _repository(repository, model, backend.value, options, None)
     if load:
         if backend is Backend.tensorrt and not exported.version_folder.joinpath("model.plan").is_file():
@@ -177,17 +179,18 @@ def export(
 def _repository(
     path: Path, model: str, backend: str, options: ServingOptions, calibrate: Path | None
 ) -> Exported:
+    from scorer.export.calibration import read_some
+
+    photos = read_some(calibrate, model) if calibrate and options.precision == "int8" else None
     match backend:
         case "onnx" | "python-onnx" | "python-openvino" | "tensorrt":
             from scorer.export import write_onnx_repository
-            from scorer.export.calibration import read_some
 
-            photos = read_some(calibrate, model) if calibrate and options.precision == "int8" else None
             return write_onnx_repository(path, model, backend=backend, options=options, photos=photos)
         case _:
             from scorer.serving import write_repository
 
-            return write_repository(path, model, options=options)
+            return write_repository(path, model, options=options, photos=photos)
 
 
 def _open_clip(model: str, folder: Path, format: Format) -> None:

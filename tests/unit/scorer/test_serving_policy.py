@@ -154,6 +154,7 @@ def test_the_precision_is_what_the_cpu_is_fast_at(cpuinfo, python, onnx):
     assert best_precision("python", features=features) == python
     assert best_precision("python-onnx", features=features) == onnx
     assert best_precision("onnx", features=features) == "float32"
+    assert best_precision("python", features=features, photos=True) == onnx
 
 
 def test_a_gpu_gets_bfloat16_where_the_backend_has_it():
