@@ -39,7 +39,10 @@ def stack_up(
     es_version: Annotated[
         str | None, typer.Option(help="Elasticsearch version: 9.4.3 (default) or 8.19.")
     ] = None,
-    es_heap: Annotated[str, typer.Option(help="Elasticsearch's heap, as in -Xmx.")] = "1g",
+    es_heap: Annotated[
+        str,
+        typer.Option(help="Elasticsearch's heap, as in -Xmx; ES_JAVA_OPTS adds what else its Java is told."),
+    ] = "1g",
     kafka_heap: Annotated[str, typer.Option(help="Kafka's heap, as in -Xmx.")] = "256m",
     secure: Annotated[
         bool | None,
