@@ -182,9 +182,7 @@ def _served(url: str, pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.floa
         return np.concatenate([part.scores for part in scored])
 
     asyncio.run(all_of(pixels[: 4 * BATCH]))
-    often = np.concatenate(
-        [pixels] * REPEATS
-    )  # the last batch of one instance, alone, would weigh in a short run
+    often = np.concatenate([pixels] * REPEATS)  # in a short run the last batch, on one core, would weigh
     rate, scores = _best(lambda: asyncio.run(all_of(often)), len(often))
     return rate, scores[: len(pixels)]
 

@@ -127,7 +127,7 @@ def measure(scorer: ImageScorer, photos: NDArray[np.uint8]) -> tuple[Scales, NDA
         def forward(self, x: Tensor, attn_mask: None = None) -> Tensor:
             i, of = self.number, self.layer
             inner = functional.linear(see(f"{i}.qkv", of.norms[0](x)), *of.qkv)
-            x = x + functional.linear(see(f"{i}.out", _attention(inner, of.heads)), *of.out)
+            x = x + functional.linear(see(f"{i}.out", _attend(inner, of.heads, scale=None)), *of.out)
             inner = functional.linear(see(f"{i}.up", of.norms[1](x)), *of.up)
             inner = inner * torch.sigmoid(_QUICK_GELU * inner) if of.quick else functional.gelu(inner)
             return x + functional.linear(see(f"{i}.down", inner), *of.down)
@@ -162,13 +162,6 @@ def _layers_replaced(scorer: ImageScorer, layers: list[nn.Module]) -> Iterator[N
         yield
     finally:
         transformer.resblocks = before
-
-
-def _attention(qkv: Tensor, heads: int) -> Tensor:
-    """Of float [n, tokens, 3 * width]: [n, tokens, width]."""
-    n, tokens, width = qkv.shape
-    q, k, v = qkv.view(n, tokens, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
-    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, tokens, width // 3)
 
 
 class _Product:
@@ -212,9 +205,7 @@ def _grid(low: Tensor, high: Tensor) -> tuple[float, int]:
 
 def _bytes(x: Tensor) -> Tensor:
     """Of floats that are in units of the scale, zero point and the half for rounding added: cut off."""
-    return (
-        x.clamp_(0, 255).to(torch.int32).to(torch.uint8)
-    )  # by way of int32: straight takes three times as long
+    return x.clamp_(0, 255).to(torch.int32).to(torch.uint8)  # straight to uint8 takes three times as long
 
 
 class Int8Layer(nn.Module):
@@ -233,15 +224,15 @@ class Int8Layer(nn.Module):
         self._inner = torch.bfloat16 if bfloat16 else torch.float32
         self._qkv = _smoothed(_queries_scaled(layer), scales, "qkv")
         self._out = _Product(*layer.out, scales["out.low"], scales["out.high"])
-        up, down = _smoothed(layer.up, scales, "up", by=_QUICK_GELU if layer.quick else 1.0), layer.down
-        self._up, self._gelu = up, "swish" if layer.quick else "gelu"
         # oneDNN's swish is x sigmoid(x): QuickGELU is that of 1.702 x, divided by 1.702.
-        by = _QUICK_GELU if layer.quick else 1.0
-        self._down = _Product(down[0] / by, down[1], scales["down.low"] * by, scales["down.high"] * by)
-        self._norms = [
-            _norm(norm, scales[f"{name}.smooth"], product)
-            for norm, name, product in zip(layer.norms, ("qkv", "up"), (self._qkv, up), strict=True)
-        ]
+        self._gelu, by = ("swish", _QUICK_GELU) if layer.quick else ("gelu", 1.0)
+        self._up = _smoothed(layer.up, scales, "up", by=by)
+        weight, bias = layer.down
+        self._down = _Product(weight / by, bias, scales["down.low"] * by, scales["down.high"] * by)
+        self._norms = (
+            _norm(layer.norms[0], scales["qkv.smooth"], self._qkv),
+            _norm(layer.norms[1], scales["up.smooth"], self._up),
+        )
 
     def forward(self, x: Tensor, attn_mask: None = None) -> Tensor:
         """float32 [n, tokens, width] to the same, or [n, 1, width]."""
@@ -280,18 +271,24 @@ def _norm(norm: nn.LayerNorm, smooth: Tensor, product: _Product) -> nn.LayerNorm
     return made.requires_grad_(False)
 
 
-def _attend(qkv: Tensor, heads: int, *, alone: bool) -> Tensor:
-    """Attention of queries that are scaled already, of the class token alone where told; float32.
+def _attend(qkv: Tensor, heads: int, *, alone: bool = False, scale: float | None = 1.0) -> Tensor:
+    """Attention: float32 [n, tokens or 1, width].
 
     In bfloat16 a photo at a time, whose products stay in the cache, and by bare products, which are faster
     there than torch's fused attention.
+
+    Args:
+        qkv: [n, tokens, 3 * width], float32; or bfloat16, and then the queries are scaled already.
+        heads: of the layer.
+        alone: ask for the class token alone.
+        scale: of float32 queries; None is the usual one, over the root of a head's width.
     """
     n, tokens, _ = qkv.shape
     asking = 1 if alone else tokens
     photos = qkv.view(n, tokens, 3, heads, -1)
     if qkv.dtype == torch.float32:
         q, k, v = photos.permute(2, 0, 3, 1, 4)
-        found = functional.scaled_dot_product_attention(q[:, :, :asking], k, v, scale=1.0)
+        found = functional.scaled_dot_product_attention(q[:, :, :asking], k, v, scale=scale)
         return found.transpose(1, 2).reshape(n, asking, -1)
     mixed = torch.empty(n, asking, heads, photos.shape[-1])
     for photo, into in zip(photos, mixed, strict=True):
@@ -353,12 +350,18 @@ def to_int8(scorer: ImageScorer, scales: Scales, *, bfloat16: bool) -> None:
     visual.transformer.resblocks = nn.ModuleList(
         Int8Layer(
             layer,
-            {name.partition(".")[2]: value for name, value in scales.items() if name.startswith(f"{i}.")},
+            scales_of(i, scales),
             alone=alone and i == len(layers) - 1,
             bfloat16=bfloat16,
         )
         for i, layer in enumerate(layers)
     )
+
+
+def scales_of(number: int, scales: Scales) -> Scales:
+    """Those of one layer, from 0, without its number."""
+    start = f"{number}."
+    return {name.removeprefix(start): value for name, value in scales.items() if name.startswith(start)}
 
 
 def write_scales(scales: Scales, folder: Path) -> None:
@@ -389,6 +392,7 @@ __all__ = [
     "layers_of",
     "measure",
     "read_scales",
+    "scales_of",
     "to_int8",
     "write_scales",
 ]

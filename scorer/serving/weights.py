@@ -62,26 +62,20 @@ def load_weights(folder: Path, *, device: str = "cpu", precision: Precision = "f
 
     from scorer.model.scorer import load_scorer
 
-    if precision == "int8":
-        return _load_int8(folder, device)
-    model = load_scorer(folder, device=device)
-    if precision == "bfloat16":
-        model.visual.to(torch.bfloat16)
-    small = precision == "bfloat16" and device == "cpu"
-    at_once = _PHOTOS_AT_ONCE if small else None  # float32 stays one call, bit for bit that of a notebook
-    return LoadedWeights(model, served_version(model.version, precision), at_once)
-
-
-def _load_int8(folder: Path, device: str) -> LoadedWeights:
-    from scorer.model.scorer import load_scorer
-    from scorer.serving.cpu import multiplies_bfloat16
-    from scorer.serving.int8 import read_scales, to_int8
-
-    if device != "cpu":
+    if precision == "int8" and device != "cpu":
         raise InputError("int8 in torch is for CPUs", hint="use --precision bfloat16 on a GPU")
-    model = load_scorer(folder)
-    to_int8(model, read_scales(folder), bfloat16=multiplies_bfloat16())
-    return LoadedWeights(model, served_version(model.version, "int8"), at_once=_PHOTOS_AT_ONCE)
+    model = load_scorer(folder, device=device)
+    match precision:
+        case "bfloat16":
+            model.visual.to(torch.bfloat16)
+        case "int8":
+            from scorer.serving.cpu import multiplies_bfloat16
+            from scorer.serving.int8 import read_scales, to_int8
+
+            to_int8(model, read_scales(folder), bfloat16=multiplies_bfloat16())
+    in_parts = device == "cpu" and precision != "float32"  # float32 stays bit for bit that of a notebook
+    version = served_version(model.version, precision)
+    return LoadedWeights(model, version, _PHOTOS_AT_ONCE if in_parts else None)
 
 
 def served_version(version: str, precision: Precision) -> str:

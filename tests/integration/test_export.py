@@ -14,8 +14,7 @@ from scorer.serving.names import EMBEDDING_OUTPUT, IMAGE_INPUT, MODEL_NAME
 from scorer.serving.weights import load_weights
 from tests.integration.triton_server import MODEL, own_triton
 from tests.unit.scorer.photo_zoo import ORIENTATIONS, photos, turned
-from tests.unit.scorer.test_export_int8 import pictures
-from tests.unit.scorer.test_serving_int8 import write_vit
+from tests.unit.scorer.test_export_int8 import pictures, write_vit
 
 pytestmark = pytest.mark.engines
 TIE = 1e-5  # scores nearer than this are a tie

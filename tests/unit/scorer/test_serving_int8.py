@@ -6,37 +6,20 @@ import torch
 from scipy.stats import spearmanr
 
 from ranking.errors import InputError
-from scorer.model.head import Calibration, Head, HeadConfig
-from scorer.model.scorer import HERE, ImageScorer, ScorerConfig, load_scorer
-from scorer.model.tower import new_tower, save_tower
+from scorer.model.scorer import load_scorer
 from scorer.serving import ServingOptions, int8, write_repository
 from scorer.serving.errors import NothingToQuantize
 from scorer.serving.weights import load_weights
-from tests.unit.scorer.test_export_int8 import MODEL, PREPROCESS, in_torch, pictures
+from tests.unit.scorer.test_export_int8 import MODEL, in_torch, pictures, write_vit
 
 INT8 = ServingOptions(precision="int8")
-KINDS = {
+KINDS = {  # what `write_vit` makes otherwise
     "gelu": {},
     "quick gelu": {"quick_gelu": True},
     "layer scale": {"vision_cfg": MODEL["vision_cfg"] | {"ls_init_value": 0.7}},
     "mean of the tokens": {"vision_cfg": MODEL["vision_cfg"] | {"pool_type": "avg"}},
-    "mirrored": {},
+    "mirrored": {"mirror": True},
 }
-
-
-def write_vit(folder, kind="gelu", change=lambda visual: None):
-    model = MODEL | KINDS[kind]
-    tower = new_tower(model, PREPROCESS, seed=0)
-    change(tower.visual)
-    torch.manual_seed(0)
-    head = Head(HeadConfig(embed_dim=32, hidden=()))
-    plain = ScorerConfig(name="vit", tower=HERE, head=head.config, mirror=kind == "mirrored")
-    first = ImageScorer(tower, head, plain).eval()
-    with torch.inference_mode():
-        calibration = Calibration.fit(first.logits(torch.from_numpy(pictures(64))))
-    ImageScorer(tower, head, plain.model_copy(update={"calibration": calibration})).save_head(folder)
-    save_tower(tower.visual, folder, model, PREPROCESS)
-    return load_scorer(folder)
 
 
 def export(folder, scorer_folder, photos=None):
@@ -63,7 +46,7 @@ def test_a_product_is_that_of_the_integers():
 def test_scores_are_nearly_those_of_float32(tmp_path, kind, bfloat16, monkeypatch):
     monkeypatch.setattr("scorer.serving.cpu.multiplies_bfloat16", lambda: bfloat16)
     (tmp_path / "vit").mkdir()
-    scorer = write_vit(tmp_path / "vit", kind)
+    scorer = write_vit(tmp_path / "vit", **KINDS[kind])
     exported = export(tmp_path / "models", tmp_path / "vit")
     small = load_weights(exported.version_folder / "weights", precision="int8")
     assert small.version == exported.model_version == f"{scorer.version}+int8"
@@ -121,8 +104,7 @@ def test_the_last_layer_gives_the_class_token_as_a_whole_layer_would(tmp_path):
     scorer = write_vit(tmp_path)
     scales, scores = int8.measure(scorer, pictures(16))
     np.testing.assert_allclose(scores, in_torch(scorer, pictures(16)), atol=1e-5)
-    mine = {name.partition(".")[2]: value for name, value in scales.items() if name.startswith("1.")}
-    layer = int8.layers_of(scorer)[1]
+    layer, mine = int8.layers_of(scorer)[1], int8.scales_of(1, scales)
     x = torch.randn(4, 17, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         whole, alone = (int8.Int8Layer(layer, mine, alone=a, bfloat16=False)(x) for a in (False, True))
